@@ -1,0 +1,18 @@
+//! Readers and writers for the documents of enterprise integration.
+//!
+//! Every format reads into one [`Document`] and writes from it. Readers report everything that is
+//! wrong with a document ([`Reading::problems`]) and never panic, loop or outgrow their
+//! [`Limits`]. The crate is pure: no clock, no files, no async.
+//!
+//! | module | format |
+//! |---|---|
+
+pub mod document;
+pub mod path;
+pub mod reading;
+pub mod schema;
+
+pub use document::{Builder, Document, Kind, Node, NodeId};
+pub use path::{Path, PathError, Step};
+pub use reading::{FrameError, Limits, Place, Problem, Reading, Severity};
+pub use schema::{DataType, Element, ElementId, Resolved, Schema};

@@ -1,0 +1,146 @@
+//! What a reader returns: the document, everything that is wrong with it, and where it came from.
+//!
+//! Readers are lenient in content and strict in framing. A violated rule becomes a [`Problem`] and
+//! reading goes on, so that one answer can report all of them; a broken frame ends the reader with
+//! a [`FrameError`], because nobody knows where the next document begins.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::document::Document;
+
+/// One document read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// The document, as far as it could be understood.
+    pub document: Document,
+    /// Every violation, in the order of their places.
+    pub problems: Vec<Problem>,
+    /// The bytes of the document, as offsets into the whole input.
+    pub span: Range<u64>,
+}
+
+impl Reading {
+    /// Whether a problem makes the document unusable for further processing.
+    pub fn is_refused(&self) -> bool {
+        self.problems
+            .iter()
+            .any(|problem| problem.severity == Severity::Error)
+    }
+}
+
+/// How bad a problem is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Seen in the wild and understood without doubt.
+    Warning,
+    /// The document must not be used as it stands.
+    Error,
+}
+
+impl Severity {
+    /// The word in files and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One violation of one rule, with its place and the remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable word for programs, such as `too-long`.
+    pub code: &'static str,
+    /// What is wrong, for people. It names lengths and rules, never the payload's text.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+}
+
+/// Where in the input something is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// Bytes from the start of the input.
+    pub offset: u64,
+    /// Line, from 1; 0 where the format has no lines.
+    pub line: u64,
+    /// Character in the line, from 1; 0 where the format has no lines.
+    pub column: u32,
+    /// The segment in its document, from 1; 0 outside of a segment.
+    pub segment: u32,
+    /// Names from the outside in: `E1EDK01/CURCY`. Empty where no name is known.
+    pub path: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.line > 0 {
+            write!(f, "{}:{}: ", self.line, self.column.max(1))?;
+        } else {
+            write!(f, "byte {}: ", self.offset)?;
+        }
+        if self.segment > 0 {
+            write!(f, "segment {}: ", self.segment)?;
+        }
+        if self.path.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "{}: ", self.path)
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}{}: {}",
+            self.place,
+            self.severity.as_str(),
+            self.message
+        )
+    }
+}
+
+/// The input is not what the reader reads: no document can be told from the next one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}{message}")]
+pub struct FrameError {
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// What was expected and what was found, without the payload's text.
+    pub message: String,
+    /// Where.
+    pub place: Place,
+}
+
+/// Bounds on what a reader accepts, so that no input can take the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one document. Default 64 MiB.
+    pub document: usize,
+    /// Bytes of one record, segment or string. Default 16 MiB.
+    pub record: usize,
+    /// Nesting of groups, objects and lists. Default 64.
+    pub depth: usize,
+    /// Nodes of one document. Default 4 Mi.
+    pub nodes: usize,
+    /// Problems kept for one document; the last one says that there are more. Default 100.
+    pub problems: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            document: 64 << 20,
+            record: 16 << 20,
+            depth: 64,
+            nodes: 4 << 20,
+            problems: 100,
+        }
+    }
+}
