@@ -1,1 +1,6 @@
-//! x
+//! waybill.
+
+pub mod delivery;
+pub mod diagnostic;
+pub mod event;
+pub mod yaml;
