@@ -44,14 +44,8 @@ pub enum State {
 
 impl State {
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Due,
-        Self::Prepared,
-        Self::Delivered,
-        Self::Dead,
-        Self::Discarded,
-        Self::InDoubt,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Due, Self::Prepared, Self::Delivered, Self::Dead, Self::Discarded, Self::InDoubt];
 
     /// The word in the journal, the metrics and the command line.
     pub fn as_str(self) -> &'static str {

@@ -18,10 +18,7 @@ pub struct SourceFile {
 impl SourceFile {
     /// A file of that name and text.
     pub fn new(name: impl Into<Arc<str>>, text: impl Into<Arc<str>>) -> Self {
-        Self {
-            name: name.into(),
-            text: text.into(),
-        }
+        Self { name: name.into(), text: text.into() }
     }
 }
 
@@ -50,10 +47,7 @@ pub struct Spanned<T> {
 impl<T> Spanned<T> {
     /// The same place with another value.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned {
-            value: change(self.value),
-            mark: self.mark,
-        }
+        Spanned { value: change(self.value), mark: self.mark }
     }
 }
 
@@ -94,10 +88,7 @@ pub struct Problems {
 impl Problems {
     /// None yet, for `file`.
     pub fn new(file: SourceFile) -> Self {
-        Self {
-            file,
-            list: Vec::new(),
-        }
+        Self { file, list: Vec::new() }
     }
 
     /// The file that they are about.
@@ -150,19 +141,8 @@ impl Problems {
     }
 
     fn push(&mut self, mark: Mark, message: String, remedy: Option<String>) {
-        let excerpt = self
-            .file
-            .text
-            .lines()
-            .nth(mark.line.saturating_sub(1))
-            .unwrap_or("");
+        let excerpt = self.file.text.lines().nth(mark.line.saturating_sub(1)).unwrap_or("");
         let (file, excerpt) = (self.file.name.clone(), excerpt.to_owned());
-        self.list.push(Diagnostic {
-            file,
-            mark,
-            message,
-            remedy,
-            excerpt,
-        });
+        self.list.push(Diagnostic { file, mark, message, remedy, excerpt });
     }
 }

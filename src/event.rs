@@ -110,13 +110,8 @@ pub enum Verdict {
 
 impl Verdict {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Ignored,
-        Self::Accepted,
-        Self::Refused,
-        Self::Failed,
-        Self::Waiting,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Ignored, Self::Accepted, Self::Refused, Self::Failed, Self::Waiting];
 
     /// The word in the journal, the metrics and the command line.
     pub fn as_str(self) -> &'static str {
@@ -131,9 +126,7 @@ impl Verdict {
 
     /// The verdict of that word.
     pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|verdict| verdict.as_str() == word)
+        Self::ALL.into_iter().find(|verdict| verdict.as_str() == word)
     }
 }
 

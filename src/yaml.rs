@@ -5,7 +5,7 @@
 //! reader asks for what it expects through [`Fields`], which reports every missing, unknown and
 //! ill-typed key and goes on.
 
-use granit_parser::{Event, Parser, ScanError, Span};
+use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
 
 use crate::diagnostic::{Mark, Problems, Spanned};
 
@@ -60,22 +60,13 @@ impl Node {
 /// `problems`.
 pub fn read(problems: &mut Problems) -> Option<Node> {
     let text = problems.file().text.clone();
-    let mut reader = Reader {
-        parser: Parser::new_from_str(&text),
-        text: &text,
-        problems,
-    };
+    let mut reader = Reader { parser: Parser::new_from_str(&text), text: &text, problems };
     match reader.document() {
         Ok(node) => node,
         Err(error) => {
             let at = *error.marker();
             let start = at.byte_offset().unwrap_or(0);
-            let mark = Mark {
-                start,
-                end: start,
-                line: at.line(),
-                column: at.col() + 1,
-            };
+            let mark = Mark { start, end: start, line: at.line(), column: at.col() + 1 };
             problems.add(mark, format!("not valid YAML: {}", error.info()));
             None
         }
@@ -94,11 +85,7 @@ impl<'t> Reader<'_, 't> {
             match self.next()? {
                 Some((Event::StreamStart | Event::DocumentStart(..), _)) => {}
                 Some((Event::StreamEnd | Event::DocumentEnd, _)) | None => {
-                    let mark = Mark {
-                        line: 1,
-                        column: 1,
-                        ..Mark::default()
-                    };
+                    let mark = Mark { line: 1, column: 1, ..Mark::default() };
                     self.problems.add(mark, "the file is empty");
                     return Ok(None);
                 }
@@ -116,34 +103,23 @@ impl<'t> Reader<'_, 't> {
         if depth > MAX_DEPTH {
             self.problems.add(mark, "nested too deeply");
             self.skip(&event)?;
-            return Ok(Node {
-                value: Value::List(Vec::new()),
-                mark,
-            });
+            return Ok(Node { value: Value::List(Vec::new()), mark });
         }
         let value = match event {
             Event::SequenceStart(..) => self.list(depth)?,
             Event::MappingStart(..) => self.map(depth)?,
             Event::Alias(..) => {
-                self.problems
-                    .advise(mark, "aliases are not supported", "write the value out");
-                Value::Scalar {
-                    text: String::new(),
-                    plain: true,
-                }
+                self.problems.advise(mark, "aliases are not supported", "write the value out");
+                Value::Scalar { text: String::new(), plain: true }
             }
-            Event::Scalar(text, ..) => {
-                // A scalar in quotes begins with its quote; a plain one never can.
-                let quoted = self.text[mark.start..].starts_with(['"', '\'', '|', '>']);
-                Value::Scalar {
-                    text: text.into_owned(),
-                    plain: !quoted,
-                }
+            Event::Scalar(text, style, ..) => {
+                let plain = matches!(style, ScalarStyle::Plain);
+                // The parser gives `~` for a value that is not there.
+                let absent = plain && text == "~" && !self.text[mark.start..].starts_with('~');
+                let text = if absent { String::new() } else { text.into_owned() };
+                Value::Scalar { text, plain }
             }
-            _ => Value::Scalar {
-                text: String::new(),
-                plain: true,
-            },
+            _ => Value::Scalar { text: String::new(), plain: true },
         };
         Ok(Node { value, mark })
     }
@@ -175,17 +151,10 @@ impl<'t> Reader<'_, 't> {
                 continue;
             };
             if entries.iter().any(|(other, _)| other.value == name) {
-                self.problems
-                    .add(key.mark, format!("`{name}` is written twice"));
+                self.problems.add(key.mark, format!("`{name}` is written twice"));
                 continue;
             }
-            entries.push((
-                Spanned {
-                    value: name,
-                    mark: key.mark,
-                },
-                value,
-            ));
+            entries.push((Spanned { value: name, mark: key.mark }, value));
         }
         Ok(Value::Map(entries))
     }
@@ -211,12 +180,7 @@ fn opens(event: &Event<'_>) -> bool {
 fn mark(span: Span) -> Mark {
     let start = span.start.byte_offset().unwrap_or(0);
     let end = span.end.byte_offset().unwrap_or(start);
-    Mark {
-        start,
-        end,
-        line: span.start.line(),
-        column: span.start.col() + 1,
-    }
+    Mark { start, end, line: span.start.line(), column: span.start.col() + 1 }
 }
 
 /// The keys of a mapping, taken one by one by a reader that knows what may stand there.
@@ -233,17 +197,10 @@ impl<'a> Fields<'a> {
     /// not a mapping.
     pub fn of(node: &'a Node, what: &'a str, problems: &mut Problems) -> Option<Self> {
         match &node.value {
-            Value::Map(entries) => Some(Self {
-                entries,
-                mark: node.mark,
-                what,
-                asked: Vec::new(),
-            }),
+            Value::Map(entries) => Some(Self { entries, mark: node.mark, what, asked: Vec::new() }),
             _ => {
-                problems.add(
-                    node.mark,
-                    format!("{what}: a mapping is expected, not {}", node.what()),
-                );
+                problems
+                    .add(node.mark, format!("{what}: a mapping is expected, not {}", node.what()));
                 None
             }
         }
@@ -342,15 +299,9 @@ impl<'a> Fields<'a> {
 /// The text of a scalar node, which `what` names in messages.
 pub fn text(node: &Node, what: &str, problems: &mut Problems) -> Option<Spanned<String>> {
     match node.text() {
-        Some(text) => Some(Spanned {
-            value: text.to_owned(),
-            mark: node.mark,
-        }),
+        Some(text) => Some(Spanned { value: text.to_owned(), mark: node.mark }),
         None => {
-            problems.add(
-                node.mark,
-                format!("{what}: text is expected, not {}", node.what()),
-            );
+            problems.add(node.mark, format!("{what}: text is expected, not {}", node.what()));
             None
         }
     }
@@ -373,10 +324,7 @@ pub fn entries<'a>(
     match &node.value {
         Value::Map(entries) => entries,
         _ => {
-            problems.add(
-                node.mark,
-                format!("{what}: a mapping is expected, not {}", node.what()),
-            );
+            problems.add(node.mark, format!("{what}: a mapping is expected, not {}", node.what()));
             &[]
         }
     }
@@ -390,14 +338,7 @@ mod tests {
     fn parsed(text: &str) -> (Option<Node>, Vec<String>) {
         let mut problems = Problems::new(SourceFile::new("t.yaml", text));
         let node = read(&mut problems);
-        (
-            node,
-            problems
-                .into_list()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        )
+        (node, problems.into_list().iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -405,13 +346,8 @@ mod tests {
         let (node, problems) = parsed("{ a: 0010, b: NO, c: \"000\", d: 1e3, e: , f: '~' }");
         assert_eq!(problems, Vec::<String>::new());
         let node = node.unwrap();
-        let Value::Map(entries) = &node.value else {
-            panic!("{node:?}")
-        };
-        let texts: Vec<_> = entries
-            .iter()
-            .map(|(_, node)| node.text().unwrap())
-            .collect();
+        let Value::Map(entries) = &node.value else { panic!("{node:?}") };
+        let texts: Vec<_> = entries.iter().map(|(_, node)| node.text().unwrap()).collect();
         assert_eq!(texts, ["0010", "NO", "000", "1e3", "", "~"]);
         let nulls: Vec<_> = entries.iter().map(|(_, node)| node.is_null()).collect();
         assert_eq!(nulls, [false, false, false, false, true, false]);
@@ -427,11 +363,7 @@ mod tests {
         fields.required_text("queue", &mut problems);
         fields.text("prefetch", &mut problems);
         fields.finish(&mut problems);
-        let list: Vec<_> = problems
-            .into_list()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let list: Vec<_> = problems.into_list().iter().map(ToString::to_string).collect();
         assert_eq!(
             list,
             [
