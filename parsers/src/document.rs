@@ -83,10 +83,7 @@ impl Document {
 
     /// The node at `id`; a node without name and text where `id` is of another document.
     pub fn node(&self, id: NodeId) -> Node<'_> {
-        Node {
-            document: self,
-            at: id.0,
-        }
+        Node { document: self, at: id.0 }
     }
 
     /// The number of nodes.
@@ -123,27 +120,11 @@ impl fmt::Debug for Document {
     /// The tree, a line each node. Payload text is personal data: print a document only in tests.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fn write(node: Node<'_>, depth: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            let name = if node.name().is_empty() {
-                "-"
-            } else {
-                node.name()
-            };
-            writeln!(
-                f,
-                "{:depth$}{:?} {} {:?}",
-                "",
-                node.kind(),
-                name,
-                node.text()
-            )?;
-            node.children()
-                .try_for_each(|child| write(child, depth + 2, f))
+            let name = if node.name().is_empty() { "-" } else { node.name() };
+            writeln!(f, "{:depth$}{:?} {} {:?}", "", node.kind(), name, node.text())?;
+            node.children().try_for_each(|child| write(child, depth + 2, f))
         }
-        if self.is_empty() {
-            f.write_str("(empty)")
-        } else {
-            write(self.root(), 0, f)
-        }
+        if self.is_empty() { f.write_str("(empty)") } else { write(self.root(), 0, f) }
     }
 }
 
@@ -152,13 +133,7 @@ impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
         self.slots.len() == other.slots.len()
             && (0..self.slots.len() as u32).all(|at| {
-                let (a, b) = (
-                    Node { document: self, at },
-                    Node {
-                        document: other,
-                        at,
-                    },
-                );
+                let (a, b) = (Node { document: self, at }, Node { document: other, at });
                 a.kind() == b.kind()
                     && a.slot().end == b.slot().end
                     && a.name() == b.name()
@@ -200,10 +175,7 @@ impl<'a> Node<'a> {
     pub fn text(self) -> &'a str {
         let slot = self.slot();
         let from = slot.text_at as usize;
-        self.document
-            .text
-            .get(from..from + slot.text_len as usize)
-            .unwrap_or("")
+        self.document.text.get(from..from + slot.text_len as usize).unwrap_or("")
     }
 
     /// Where the node begins in the source, in bytes from the first byte of its document.
@@ -213,11 +185,7 @@ impl<'a> Node<'a> {
 
     /// The direct children, in order.
     pub fn children(self) -> Children<'a> {
-        Children {
-            document: self.document,
-            next: self.at + 1,
-            end: self.slot().end,
-        }
+        Children { document: self.document, next: self.at + 1, end: self.slot().end }
     }
 
     /// The first child of that name.
@@ -238,10 +206,7 @@ impl<'a> Node<'a> {
 
     /// Whether the node carries a value of its own (text, number, bool, field, attribute).
     pub fn is_scalar(self) -> bool {
-        !matches!(
-            self.kind(),
-            Kind::Group | Kind::Segment | Kind::List | Kind::Null
-        )
+        !matches!(self.kind(), Kind::Group | Kind::Segment | Kind::List | Kind::Null)
     }
 }
 
@@ -267,10 +232,7 @@ impl<'a> Iterator for Children<'a> {
         if self.next >= self.end {
             return None;
         }
-        let node = Node {
-            document: self.document,
-            at: self.next,
-        };
+        let node = Node { document: self.document, at: self.next };
         // A slot's end is always past it, so this advances whatever the document holds.
         self.next = node.slot().end.max(self.next + 1);
         Some(node)
@@ -362,6 +324,56 @@ impl Builder {
         self.document.text.len()
     }
 
+    /// Where the container opened last is, for people: `claim/items[3]`. Names are cut at 60
+    /// characters, since a key can be as long as the input.
+    pub(crate) fn path(&self) -> String {
+        let mut path = String::new();
+        let mut list: Option<u32> = None;
+        for at in self.open.iter().copied() {
+            let node = Node { document: &self.document, at };
+            if let Some(list) = list {
+                let before = Children { document: &self.document, next: list + 1, end: at };
+                path.push_str(&format!("[{}]", before.count()));
+            }
+            if !node.name().is_empty() {
+                if !path.is_empty() {
+                    path.push('/');
+                }
+                path.extend(node.name().chars().take(60));
+            }
+            list = (node.kind() == Kind::List).then_some(at);
+        }
+        path
+    }
+
+    /// Where a node that was put begins in the source.
+    pub(crate) fn offset(&self, id: NodeId) -> usize {
+        self.document.node(id).offset()
+    }
+
+    /// Appends to `found` the children of the container opened last whose name an earlier one has.
+    ///
+    /// `seen` is working space for one builder and one document: which container saw a name last.
+    pub(crate) fn repeated(&self, seen: &mut Vec<u32>, found: &mut Vec<NodeId>) {
+        let Some(container) = self.open.last().copied() else {
+            return;
+        };
+        seen.resize(self.document.names.spans.len() + 1, 0);
+        let children = Children {
+            document: &self.document,
+            next: container + 1,
+            end: self.document.slots.len() as u32,
+        };
+        for child in children {
+            if let Some(seen) = seen.get_mut(child.slot().name as usize) {
+                if *seen == container + 1 {
+                    found.push(child.id());
+                }
+                *seen = container + 1;
+            }
+        }
+    }
+
     /// Closes what is open and returns the document. An empty builder gives an empty group.
     pub fn finish(&mut self) -> Document {
         if self.document.slots.is_empty() {
@@ -377,14 +389,7 @@ impl Builder {
         let name = self.document.names.intern(name);
         let at = self.document.slots.len() as u32;
         let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        self.document.slots.push(Slot {
-            kind,
-            name,
-            text_at: 0,
-            text_len: 0,
-            end: at + 1,
-            offset,
-        });
+        self.document.slots.push(Slot { kind, name, text_at: 0, text_len: 0, end: at + 1, offset });
         NodeId(at)
     }
 }
@@ -403,15 +408,11 @@ struct Names {
 
 impl Names {
     fn text_of(&self, id: u32) -> &str {
-        let Some((from, len)) = (id as usize)
-            .checked_sub(1)
-            .and_then(|at| self.spans.get(at))
+        let Some((from, len)) = (id as usize).checked_sub(1).and_then(|at| self.spans.get(at))
         else {
             return "";
         };
-        self.text
-            .get(*from as usize..(*from + *len) as usize)
-            .unwrap_or("")
+        self.text.get(*from as usize..(*from + *len) as usize).unwrap_or("")
     }
 
     fn intern(&mut self, name: &str) -> u32 {
@@ -453,9 +454,7 @@ impl Names {
 
 /// FNV-1a: names are short, and a document's own names are bounded by its limits.
 fn hash(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    })
+    name.bytes().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 #[cfg(test)]
@@ -483,11 +482,8 @@ mod tests {
         let names: Vec<_> = document.root().children().map(Node::name).collect();
         assert_eq!(names, ["vin", "items", "note"]);
         let items = document.root().child("items").unwrap();
-        let lines: Vec<_> = items
-            .children()
-            .filter_map(|item| item.child("line"))
-            .map(Node::text)
-            .collect();
+        let lines: Vec<_> =
+            items.children().filter_map(|item| item.child("line")).map(Node::text).collect();
         assert_eq!(lines, ["1", "2"]);
     }
 

@@ -6,8 +6,10 @@
 //!
 //! | module | format |
 //! |---|---|
+//! | [`json`] | JSON, JSON Schema |
 
 pub mod document;
+pub mod json;
 pub mod path;
 pub mod reading;
 pub mod schema;

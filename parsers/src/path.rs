@@ -49,13 +49,9 @@ impl Path {
         loop {
             at = name_step(text, at, &mut steps).map_err(|(at, reason)| error(at, reason))?;
             while text[at..].starts_with('[') {
-                let close = text[at..]
-                    .find(']')
-                    .ok_or_else(|| error(at, "`[` is not closed"))?;
+                let close = text[at..].find(']').ok_or_else(|| error(at, "`[` is not closed"))?;
                 let index = text[at + 1..at + close].parse();
-                steps.push(Step::Index(
-                    index.map_err(|_| error(at + 1, "not an index"))?,
-                ));
+                steps.push(Step::Index(index.map_err(|_| error(at + 1, "not an index"))?));
                 at += close + 1;
             }
             match text[at..].chars().next() {
@@ -84,11 +80,7 @@ impl Path {
             node = match step {
                 Step::Index(index) => node.nth(*index)?,
                 Step::Name(name) => {
-                    let holder = if node.kind() == Kind::List {
-                        node.nth(0)?
-                    } else {
-                        node
-                    };
+                    let holder = if node.kind() == Kind::List { node.nth(0)? } else { node };
                     match steps.peek() {
                         Some(Step::Index(index)) => {
                             let found = holder.child(name)?;
@@ -109,9 +101,7 @@ impl Path {
 
     /// The text at the end of the path; `None` for a missing node, a null and a container.
     pub fn text<'a>(&self, start: Node<'a>) -> Option<&'a str> {
-        self.find(start)
-            .filter(|node| node.is_scalar())
-            .map(Node::text)
+        self.find(start).filter(|node| node.is_scalar()).map(Node::text)
     }
 
     /// Every node that the path means when its last step repeats: the items of a list, or all
@@ -120,17 +110,11 @@ impl Path {
         let Some((Step::Name(last), head)) = self.steps.split_last() else {
             return self.find(start).into_iter().collect();
         };
-        let head = Self {
-            steps: head.to_vec(),
-        };
+        let head = Self { steps: head.to_vec() };
         let Some(holder) = head.find(start) else {
             return Vec::new();
         };
-        let holder = if holder.kind() == Kind::List {
-            holder.nth(0)
-        } else {
-            Some(holder)
-        };
+        let holder = if holder.kind() == Kind::List { holder.nth(0) } else { Some(holder) };
         let Some(holder) = holder else {
             return Vec::new();
         };
@@ -208,12 +192,7 @@ mod tests {
     #[test]
     fn both_separators_and_indexes_find_the_same_node() {
         let document = repeated();
-        let text = |path: &str| {
-            Path::parse(path)
-                .unwrap()
-                .text(document.root())
-                .map(str::to_owned)
-        };
+        let text = |path: &str| Path::parse(path).unwrap().text(document.root()).map(str::to_owned);
         assert_eq!(text("E1EDKA1/NAME1").as_deref(), Some("Importer"));
         assert_eq!(text("E1EDKA1[1].NAME1").as_deref(), Some("Dealer"));
         assert_eq!(text("items[1]").as_deref(), Some("20"));
@@ -225,22 +204,13 @@ mod tests {
     fn a_last_step_that_repeats_means_all_its_nodes() {
         let document = repeated();
         let count = |path: &str| Path::parse(path).unwrap().all(document.root()).len();
-        assert_eq!(
-            (count("E1EDKA1"), count("items"), count("nothing")),
-            (2, 2, 0)
-        );
+        assert_eq!((count("E1EDKA1"), count("items"), count("nothing")), (2, 2, 0));
     }
 
     #[test]
     fn a_bad_path_names_the_character() {
-        for (text, column) in [
-            ("", 1),
-            ("a..b", 3),
-            ("a[x]", 3),
-            ("a[0", 2),
-            ("a]b", 2),
-            ("`a", 1),
-        ] {
+        for (text, column) in [("", 1), ("a..b", 3), ("a[x]", 3), ("a[0", 2), ("a]b", 2), ("`a", 1)]
+        {
             assert_eq!(Path::parse(text).unwrap_err().column, column, "{text}");
         }
     }

@@ -23,9 +23,7 @@ pub struct Reading {
 impl Reading {
     /// Whether a problem makes the document unusable for further processing.
     pub fn is_refused(&self) -> bool {
-        self.problems
-            .iter()
-            .any(|problem| problem.severity == Severity::Error)
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
 }
 
@@ -76,6 +74,23 @@ pub struct Place {
     pub path: String,
 }
 
+impl Place {
+    /// The place of byte `offset` in a text: line and column are counted from its start, in time
+    /// linear in `offset`. Bytes that are no UTF-8 count as a character each.
+    pub fn in_text(text: &[u8], offset: usize) -> Self {
+        let head = text.get(..offset).unwrap_or(text);
+        let line_start = memchr::memrchr(b'\n', head).map_or(0, |at| at + 1);
+        let line = head.get(line_start..).unwrap_or_default();
+        let characters = line.iter().filter(|byte| (**byte as i8) >= -0x40).count();
+        Self {
+            offset: offset as u64,
+            line: memchr::memchr_iter(b'\n', head).count() as u64 + 1,
+            column: u32::try_from(characters + 1).unwrap_or(u32::MAX),
+            ..Self::default()
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.line > 0 {
@@ -86,23 +101,13 @@ impl fmt::Display for Place {
         if self.segment > 0 {
             write!(f, "segment {}: ", self.segment)?;
         }
-        if self.path.is_empty() {
-            Ok(())
-        } else {
-            write!(f, "{}: ", self.path)
-        }
+        if self.path.is_empty() { Ok(()) } else { write!(f, "{}: ", self.path) }
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}: {}",
-            self.place,
-            self.severity.as_str(),
-            self.message
-        )
+        write!(f, "{}{}: {}", self.place, self.severity.as_str(), self.message)
     }
 }
 
@@ -135,12 +140,86 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            document: 64 << 20,
-            record: 16 << 20,
-            depth: 64,
-            nodes: 4 << 20,
-            problems: 100,
+        Self { document: 64 << 20, record: 16 << 20, depth: 64, nodes: 4 << 20, problems: 100 }
+    }
+}
+
+/// The problems of one document, kept up to [`Limits::problems`].
+#[derive(Debug, Default)]
+pub(crate) struct Problems {
+    kept: Vec<Problem>,
+    limit: usize,
+    more: u64,
+    worst_of_more: Option<Severity>,
+}
+
+impl Problems {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, ..Self::default() }
+    }
+
+    /// Keeps the problem, or counts it where there is no more room. The problem is only made when
+    /// it is kept, so that a document full of faults costs no more than its first hundred.
+    pub(crate) fn push(&mut self, severity: Severity, problem: impl FnOnce() -> Problem) {
+        if self.kept.len() < self.limit.max(1) {
+            self.kept.push(problem());
+        } else {
+            self.more += 1;
+            self.worst_of_more = self.worst_of_more.max(Some(severity));
         }
+    }
+
+    /// The problems in the order of their places. Where some were not kept, the last one says how
+    /// many, as severe as the worst of them: a refused document is never taken for a good one.
+    pub(crate) fn finish(&mut self) -> Vec<Problem> {
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.sort_by_key(|problem| problem.place.offset);
+        if let Some(severity) = self.worst_of_more.take() {
+            let more = std::mem::take(&mut self.more);
+            let place = kept.last().map(|last| last.place.clone());
+            kept.push(Problem {
+                severity,
+                code: "more-problems",
+                message: format!("{more} more problems are not listed"),
+                place: place.unwrap_or_default(),
+            });
+        }
+        kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(severity: Severity, offset: u64) -> Problem {
+        Problem {
+            severity,
+            code: "too-long",
+            message: "too long".to_owned(),
+            place: Place { offset, ..Place::default() },
+        }
+    }
+
+    #[test]
+    fn an_error_past_the_limit_still_refuses_the_document() {
+        let mut problems = Problems::new(2);
+        for offset in [9, 3, 5] {
+            problems.push(Severity::Warning, || problem(Severity::Warning, offset));
+        }
+        problems.push(Severity::Error, || problem(Severity::Error, 1));
+        let found = problems.finish();
+        let places: Vec<_> = found.iter().map(|p| p.place.offset).collect();
+        assert_eq!(places, [3, 9, 9]);
+        assert_eq!(found[2].message, "2 more problems are not listed");
+        assert_eq!(found[2].severity, Severity::Error);
+    }
+
+    #[test]
+    fn a_place_counts_characters_and_not_bytes() {
+        let text = "a\nß€x".as_bytes();
+        let place = Place::in_text(text, text.len() - 1);
+        assert_eq!((place.line, place.column, place.offset), (2, 3, 7));
+        assert_eq!(Place::in_text(text, 99).line, 2);
     }
 }

@@ -66,7 +66,7 @@ pub struct Element {
     pub qualified: bool,
     /// Whether children that are not declared are allowed.
     pub open: bool,
-    children: Vec<ElementId>,
+    pub(crate) children: Vec<ElementId>,
 }
 
 impl Element {
@@ -116,21 +116,12 @@ pub enum Resolved {
 impl Schema {
     /// A schema with a root element and nothing below it.
     pub fn new(name: impl Into<String>, root: Element) -> Self {
-        Self {
-            name: name.into(),
-            elements: vec![root],
-        }
+        Self { name: name.into(), elements: vec![root] }
     }
 
     /// A schema that allows everything, for documents whose shape nobody declared.
     pub fn open(name: impl Into<String>) -> Self {
-        Self::new(
-            name,
-            Element {
-                open: true,
-                ..Element::new(Kind::Group, "")
-            },
-        )
+        Self::new(name, Element { open: true, ..Element::new(Kind::Group, "") })
     }
 
     /// The name of the type.
@@ -153,27 +144,29 @@ impl Schema {
         id
     }
 
+    /// Sets how often the first child of `id` occurs: the item of a list.
+    pub(crate) fn repeat_first(&mut self, id: ElementId, min: u32, max: u64) {
+        let item = self.element(id).children.first().copied();
+        let item = item.and_then(|item| self.elements.get_mut(item.0 as usize));
+        if let Some(item) = item {
+            (item.min, item.max) = (min, max);
+        }
+    }
+
     /// The element at `id`; the root where `id` is of another schema.
     pub fn element(&self, id: ElementId) -> &Element {
-        self.elements
-            .get(id.0 as usize)
-            .unwrap_or(&self.elements[0])
+        self.elements.get(id.0 as usize).unwrap_or(&self.elements[0])
     }
 
     /// Every element with its place, in declaration order, the root first.
-    pub fn elements(&self) -> impl Iterator<Item = (ElementId, &Element)> {
-        self.elements
-            .iter()
-            .enumerate()
-            .map(|(at, element)| (ElementId(at as u32), element))
+    pub fn elements(&self) -> impl ExactSizeIterator<Item = (ElementId, &Element)> {
+        self.elements.iter().enumerate().map(|(at, element)| (ElementId(at as u32), element))
     }
 
     /// The child of `parent` with that name.
     pub fn child(&self, parent: ElementId, name: &str) -> Option<ElementId> {
         let children = self.element(parent).children.iter().copied();
-        children
-            .into_iter()
-            .find(|child| self.element(*child).name == name)
+        children.into_iter().find(|child| self.element(*child).name == name)
     }
 
     /// What `path` means, starting at `from`.
@@ -192,11 +185,7 @@ impl Schema {
                     let names = self.element(self.item(at)).children.iter();
                     let names = names.map(|child| self.element(*child).name.as_str());
                     let near = nearest(name, names).map(str::to_owned);
-                    return Resolved::Unknown {
-                        step: number,
-                        name: name.clone(),
-                        near,
-                    };
+                    return Resolved::Unknown { step: number, name: name.clone(), near };
                 }
                 (None, Step::Index(_)) => return Resolved::Open,
             }
@@ -207,11 +196,7 @@ impl Schema {
     /// The item of a list, the element itself otherwise.
     fn item(&self, id: ElementId) -> ElementId {
         match self.element(id) {
-            Element {
-                kind: Kind::List,
-                children,
-                ..
-            } => children.first().copied().unwrap_or(id),
+            Element { kind: Kind::List, children, .. } => children.first().copied().unwrap_or(id),
             _ => id,
         }
     }
@@ -223,12 +208,7 @@ pub fn nearest<'a>(written: &str, names: impl IntoIterator<Item = &'a str>) -> O
     let allowed = (written.chars().count() / 3).max(1);
     names
         .into_iter()
-        .map(|name| {
-            (
-                distance(&written.to_lowercase(), &name.to_lowercase()),
-                name,
-            )
-        })
+        .map(|name| (distance(&written.to_lowercase(), &name.to_lowercase()), name))
         .filter(|(distance, _)| *distance <= allowed)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -264,10 +244,7 @@ mod tests {
         let items = schema.add(claim, Element::new(Kind::List, "items"));
         let item = schema.add(items, Element::new(Kind::Group, ""));
         schema.add(item, Element::new(Kind::Number, "price"));
-        let open = Element {
-            open: true,
-            ..Element::new(Kind::Group, "extra")
-        };
+        let open = Element { open: true, ..Element::new(Kind::Group, "extra") };
         schema.add(claim, open);
         schema
     }
@@ -276,14 +253,8 @@ mod tests {
     fn a_misspelt_path_names_the_step_and_the_nearest_name() {
         let schema = claim();
         let resolve = |path: &str| schema.resolve(schema.root(), &Path::parse(path).unwrap());
-        assert!(matches!(
-            resolve("claim.items[0].price"),
-            Resolved::Declared(_)
-        ));
-        assert!(matches!(
-            resolve("claim.items.price"),
-            Resolved::Declared(_)
-        ));
+        assert!(matches!(resolve("claim.items[0].price"), Resolved::Declared(_)));
+        assert!(matches!(resolve("claim.items.price"), Resolved::Declared(_)));
         assert_eq!(resolve("claim.extra.anything"), Resolved::Open);
         let unknown = Resolved::Unknown {
             step: 1,
