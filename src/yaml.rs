@@ -211,6 +211,10 @@ impl<'a> Fields<'a> {
         self.mark
     }
 
+    fn has(&self, key: &str) -> bool {
+        self.entries.iter().any(|(name, _)| name.value == key)
+    }
+
     /// The value of an optional key; an explicit null counts as absent.
     pub fn optional(&mut self, key: &'a str) -> Option<&'a Node> {
         self.asked.push(key);
@@ -290,9 +294,21 @@ impl<'a> Fields<'a> {
         for (name, _) in self.entries {
             if !self.asked.contains(&name.value.as_str()) {
                 let what = format!("key of {}", self.what);
-                problems.unknown(name.mark, &what, &name.value, self.asked.iter().copied());
+                // A key that is there already is not what was meant.
+                let absent = self.asked.iter().copied().filter(|asked| !self.has(asked));
+                problems.unknown(name.mark, &what, &name.value, absent);
             }
         }
+    }
+}
+
+/// The `version: 1` that every file begins with; the files may change, their meaning may not.
+pub fn version<'a>(fields: &mut Fields<'a>, problems: &mut Problems) {
+    if let Some(version) = fields.required_text("version", problems)
+        && version.value != "1"
+    {
+        let message = format!("version {} is not known", version.value);
+        problems.advise(version.mark, message, "write `version: 1`");
     }
 }
 
