@@ -25,6 +25,7 @@
 
 mod read;
 mod schema;
+mod token;
 mod write;
 
 pub use read::read;

@@ -9,6 +9,7 @@
 //! thread's stack.
 
 use crate::document::{Builder, Document, Kind, Node, NodeId};
+use crate::json::token::{Fault, Scanned, Tokens, fault};
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Reading, Severity};
 
 /// Reads one JSON text, which must be all of `bytes`.
@@ -44,24 +45,6 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
     }
 }
 
-/// What stops the reader. The place is completed only when it is reported.
-#[derive(Debug)]
-struct Fault {
-    at: usize,
-    code: &'static str,
-    message: String,
-}
-
-fn fault(at: usize, code: &'static str, message: impl Into<String>) -> Fault {
-    Fault { at, code, message: message.into() }
-}
-
-/// A string of the input: as it stands, or unescaped into a scratch buffer.
-enum Scanned<'a> {
-    Plain(&'a str),
-    Unescaped,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Container {
     Object,
@@ -69,8 +52,7 @@ enum Container {
 }
 
 struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
+    tokens: Tokens<'a>,
     limits: &'a Limits,
     builder: Builder,
     open: Vec<Container>,
@@ -86,11 +68,10 @@ struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     fn new(text: &'a str, limits: &'a Limits) -> Self {
         Self {
-            text,
-            at: 0,
+            tokens: Tokens { text, at: 0, longest: limits.record },
             limits,
-            // Short values: a node for every ten bytes, and names are stored once.
-            builder: Builder::with_capacity(text.len() / 10 + 1, text.len() / 2),
+            // Short values: a node for every 16 bytes, and names are stored once.
+            builder: Builder::with_capacity(text.len() / 16 + 1, text.len() / 2),
             open: Vec::new(),
             fresh: false,
             key: String::new(),
@@ -102,8 +83,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn run(&mut self) -> Result<(), Fault> {
-        if self.text.starts_with('\u{feff}') {
-            self.at = '\u{feff}'.len_utf8();
+        if self.tokens.text.starts_with('\u{feff}') {
+            self.tokens.at = '\u{feff}'.len_utf8();
             self.problems.push(Severity::Warning, || Problem {
                 severity: Severity::Warning,
                 code: "byte-order-mark",
@@ -111,7 +92,7 @@ impl<'a> Scanner<'a> {
                 place: Place::in_text(&[], 0),
             });
         }
-        self.blank();
+        self.tokens.blank();
         self.put_value("")?;
         while let Some(container) = self.open.last() {
             match container {
@@ -119,9 +100,9 @@ impl<'a> Scanner<'a> {
                 Container::Array => self.item()?,
             }
         }
-        self.blank();
-        if self.at < self.text.len() {
-            return Err(fault(self.at, "trailing-data", "data after the JSON text"));
+        self.tokens.blank();
+        if self.tokens.at < self.tokens.text.len() {
+            return Err(fault(self.tokens.at, "trailing-data", "data after the JSON text"));
         }
         Ok(())
     }
@@ -132,46 +113,29 @@ impl<'a> Scanner<'a> {
             self.repeated.sort_unstable();
             document = without(&document, &self.repeated);
         }
-        Reading { document, problems: self.problems.finish(), span: 0..self.text.len() as u64 }
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    fn blank(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+        Reading {
+            document,
+            problems: self.problems.finish(),
+            span: 0..self.tokens.text.len() as u64,
         }
-    }
-
-    fn unexpected(&self, wanted: &str) -> Fault {
-        if self.at >= self.text.len() {
-            return fault(
-                self.at,
-                "unexpected-end",
-                format!("{wanted} expected, but the input ends"),
-            );
-        }
-        fault(self.at, "unexpected", format!("{wanted} expected"))
     }
 
     /// Steps over a comma, or over the end of the container; says whether a child follows.
     fn child_follows(&mut self, end: u8, wanted: &str) -> Result<bool, Fault> {
-        self.blank();
-        match self.peek() {
+        self.tokens.blank();
+        match self.tokens.peek() {
             Some(byte) if byte == end => {
-                self.at += 1;
+                self.tokens.at += 1;
                 self.close();
                 Ok(false)
             }
             Some(b',') if !self.fresh => {
-                self.at += 1;
-                self.blank();
+                self.tokens.at += 1;
+                self.tokens.blank();
                 Ok(true)
             }
             _ if self.fresh => Ok(true),
-            _ => Err(self.unexpected(wanted)),
+            _ => Err(self.tokens.unexpected(wanted)),
         }
     }
 
@@ -181,17 +145,17 @@ impl<'a> Scanner<'a> {
         }
         let wanted = if self.fresh { "a key or `}`" } else { "a key" };
         self.fresh = false;
-        if self.peek() != Some(b'"') {
-            return Err(self.unexpected(wanted));
+        if self.tokens.peek() != Some(b'"') {
+            return Err(self.tokens.unexpected(wanted));
         }
         let mut scratch = std::mem::take(&mut self.key);
-        let key = self.string(&mut scratch)?;
-        self.blank();
-        if self.peek() != Some(b':') {
-            return Err(self.unexpected("`:`"));
+        let key = self.tokens.string(&mut scratch)?;
+        self.tokens.blank();
+        if self.tokens.peek() != Some(b':') {
+            return Err(self.tokens.unexpected("`:`"));
         }
-        self.at += 1;
-        self.blank();
+        self.tokens.at += 1;
+        self.tokens.blank();
         match key {
             Scanned::Plain(key) => self.put_value(key)?,
             Scanned::Unescaped => self.put_value(&scratch)?,
@@ -212,13 +176,13 @@ impl<'a> Scanner<'a> {
     fn put_value(&mut self, name: &str) -> Result<(), Fault> {
         if self.builder.len() >= self.limits.nodes {
             let message = format!("more than {} values", self.limits.nodes);
-            return Err(fault(self.at, "too-many-nodes", message));
+            return Err(fault(self.tokens.at, "too-many-nodes", message));
         }
-        let from = self.at;
-        match self.peek() {
+        let from = self.tokens.at;
+        match self.tokens.peek() {
             Some(b'"') => {
                 let mut scratch = std::mem::take(&mut self.value);
-                let text = match self.string(&mut scratch)? {
+                let text = match self.tokens.string(&mut scratch)? {
                     Scanned::Plain(text) => text,
                     Scanned::Unescaped => &scratch,
                 };
@@ -231,23 +195,35 @@ impl<'a> Scanner<'a> {
             Some(b't') => self.word("true", Kind::Bool, name),
             Some(b'f') => self.word("false", Kind::Bool, name),
             Some(b'n') => self.word("null", Kind::Null, name),
-            Some(b'-' | b'0'..=b'9') => self.number(name),
-            _ => Err(self.unexpected("a value")),
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.tokens.number()?;
+                self.builder.put(Kind::Number, name, number, from);
+                Ok(())
+            }
+            _ => Err(self.tokens.unexpected("a value")),
         }
+    }
+
+    fn word(&mut self, word: &'static str, kind: Kind, name: &str) -> Result<(), Fault> {
+        let from = self.tokens.at;
+        self.tokens.word(word)?;
+        let text = if kind == Kind::Null { "" } else { word };
+        self.builder.put(kind, name, text, from);
+        Ok(())
     }
 
     fn open(&mut self, container: Container, name: &str) -> Result<(), Fault> {
         if self.open.len() >= self.limits.depth {
             let message = format!("nested deeper than {} levels", self.limits.depth);
-            return Err(fault(self.at, "too-deep", message));
+            return Err(fault(self.tokens.at, "too-deep", message));
         }
         let kind = match container {
             Container::Object => Kind::Group,
             Container::Array => Kind::List,
         };
-        self.builder.open(kind, name, self.at);
+        self.builder.open(kind, name, self.tokens.at);
         self.open.push(container);
-        self.at += 1;
+        self.tokens.at += 1;
         self.fresh = true;
         Ok(())
     }
@@ -268,7 +244,7 @@ impl<'a> Scanner<'a> {
         let Some(node) = self.repeated.get(at).copied() else {
             return;
         };
-        let (text, builder) = (self.text, &self.builder);
+        let (text, builder) = (self.tokens.text, &self.builder);
         self.problems.push(Severity::Warning, || Problem {
             severity: Severity::Warning,
             code: "duplicate-key",
@@ -278,152 +254,6 @@ impl<'a> Scanner<'a> {
                 ..Place::in_text(text.as_bytes(), builder.offset(node))
             },
         });
-    }
-
-    fn word(&mut self, word: &'static str, kind: Kind, name: &str) -> Result<(), Fault> {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let same = rest.iter().zip(word.as_bytes()).take_while(|(a, b)| a == b).count();
-        if same < word.len() {
-            self.at += same;
-            return Err(self.unexpected(word));
-        }
-        let text = if kind == Kind::Null { "" } else { word };
-        self.builder.put(kind, name, text, self.at);
-        self.at += word.len();
-        Ok(())
-    }
-
-    fn number(&mut self, name: &str) -> Result<(), Fault> {
-        let from = self.at;
-        if self.peek() == Some(b'-') {
-            self.at += 1;
-        }
-        match self.peek() {
-            // A number has no leading zeros; what follows `0` is then not part of it.
-            Some(b'0') => self.at += 1,
-            _ => self.digits()?,
-        }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        if self.at - from > self.limits.record {
-            return Err(self.too_long(from));
-        }
-        let text = self.text.get(from..self.at).unwrap_or_default();
-        self.builder.put(Kind::Number, name, text, from);
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Result<(), Fault> {
-        if !matches!(self.peek(), Some(b'0'..=b'9')) {
-            return Err(self.unexpected("a digit"));
-        }
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        Ok(())
-    }
-
-    fn too_long(&self, from: usize) -> Fault {
-        let message = format!("longer than {} bytes", self.limits.record);
-        fault(from, "too-long", message)
-    }
-
-    /// Reads the string at the current quote. Without an escape it is a slice of the input.
-    fn string(&mut self, scratch: &mut String) -> Result<Scanned<'a>, Fault> {
-        let quote = self.at;
-        self.at += 1;
-        scratch.clear();
-        loop {
-            let from = self.at;
-            let rest = self.text.as_bytes().get(from..).unwrap_or_default();
-            let Some(len) = memchr::memchr2(b'"', b'\\', rest) else {
-                self.at = self.text.len();
-                return Err(self.unexpected("`\"`"));
-            };
-            let end = from + len;
-            if end - quote > self.limits.record {
-                return Err(self.too_long(quote));
-            }
-            let run = self.text.get(from..end).unwrap_or_default();
-            if let Some(at) = run.bytes().position(|byte| byte < 0x20) {
-                let message = "control character in a string; it must be escaped";
-                return Err(fault(from + at, "control-character", message));
-            }
-            self.at = end + 1;
-            if self.text.as_bytes().get(end) == Some(&b'"') {
-                if from == quote + 1 {
-                    return Ok(Scanned::Plain(run));
-                }
-                scratch.push_str(run);
-                return Ok(Scanned::Unescaped);
-            }
-            scratch.push_str(run);
-            let character = self.escape(end)?;
-            scratch.push(character);
-        }
-    }
-
-    /// Reads what follows the backslash at `from`.
-    fn escape(&mut self, from: usize) -> Result<char, Fault> {
-        let Some(letter) = self.peek() else {
-            return Err(self.unexpected("an escape"));
-        };
-        self.at += 1;
-        Ok(match letter {
-            b'"' => '"',
-            b'\\' => '\\',
-            b'/' => '/',
-            b'b' => '\u{8}',
-            b'f' => '\u{c}',
-            b'n' => '\n',
-            b'r' => '\r',
-            b't' => '\t',
-            b'u' => return self.code_point(from),
-            _ => return Err(fault(from, "bad-escape", "unknown escape")),
-        })
-    }
-
-    fn code_point(&mut self, from: usize) -> Result<char, Fault> {
-        let lone = || fault(from, "lone-surrogate", "half of a surrogate pair");
-        let unit = self.hex4()?;
-        let point = match unit {
-            0xd800..=0xdbff => {
-                let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-                if !rest.starts_with(b"\\u") {
-                    return Err(lone());
-                }
-                self.at += 2;
-                let low = self.hex4()?;
-                if !(0xdc00..=0xdfff).contains(&low) {
-                    return Err(lone());
-                }
-                0x1_0000 + ((unit - 0xd800) << 10) + (low - 0xdc00)
-            }
-            unit => unit,
-        };
-        char::from_u32(point).ok_or_else(lone)
-    }
-
-    fn hex4(&mut self) -> Result<u32, Fault> {
-        let mut unit = 0;
-        for _ in 0..4 {
-            let digit = self.peek().and_then(|byte| char::from(byte).to_digit(16));
-            let Some(digit) = digit else {
-                return Err(self.unexpected("four hexadecimal digits"));
-            };
-            unit = unit << 4 | digit;
-            self.at += 1;
-        }
-        Ok(unit)
     }
 }
 

@@ -278,8 +278,11 @@ impl<'a> Compiler<'a> {
                 self.path.push("items");
                 self.element(items, "", &mut Target::Below(schema, id, 0));
                 self.path.pop();
-                let (min, max) = (min.unwrap_or(0), max.unwrap_or(u64::MAX));
-                schema.repeat_first(id, u32::try_from(min).unwrap_or(u32::MAX), max);
+                let item = schema.element(id).children().first().copied();
+                if let Some(item) = item.and_then(|item| schema.element_mut(item)) {
+                    item.min = u32::try_from(min.unwrap_or(0)).unwrap_or(u32::MAX);
+                    item.max = max.unwrap_or(u64::MAX);
+                }
             }
             _ => {}
         }
