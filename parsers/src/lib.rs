@@ -6,9 +6,11 @@
 //!
 //! | module | format |
 //! |---|---|
+//! | [`idoc`] | SAP IDoc flat files of release 4.x, definitions of IDoc types |
 //! | [`json`] | JSON, JSON Schema |
 
 pub mod document;
+pub mod idoc;
 pub mod json;
 pub mod path;
 pub mod reading;

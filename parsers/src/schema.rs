@@ -21,6 +21,16 @@ pub struct Schema {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ElementId(u32);
 
+impl ElementId {
+    /// The root element of every schema.
+    pub(crate) const ROOT: Self = Self(0);
+
+    /// The position in declaration order, from 0.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// What the characters of a field mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum DataType {
@@ -144,13 +154,9 @@ impl Schema {
         id
     }
 
-    /// Sets how often the first child of `id` occurs: the item of a list.
-    pub(crate) fn repeat_first(&mut self, id: ElementId, min: u32, max: u64) {
-        let item = self.element(id).children.first().copied();
-        let item = item.and_then(|item| self.elements.get_mut(item.0 as usize));
-        if let Some(item) = item {
-            (item.min, item.max) = (min, max);
-        }
+    /// The element at `id`, to complete it.
+    pub(crate) fn element_mut(&mut self, id: ElementId) -> Option<&mut Element> {
+        self.elements.get_mut(id.0 as usize)
     }
 
     /// The element at `id`; the root where `id` is of another schema.

@@ -1,0 +1,451 @@
+//! A document to a flat file of release 4.x.
+//!
+//! The writer refuses rather than repairs: a value that does not fit, a name that the type does
+//! not declare or a segment out of its order would be lost or misread on the other side, silently.
+//! It does what is only notation: `SEGNUM`, `PSGNUM` and `HLEVEL` are numbered, `MANDT` and
+//! `DOCNUM` are those of the control record, a leading minus of a decimal field is written behind
+//! (`12.50-`), `true` becomes `X` and `false` blank.
+
+use crate::document::{Document, Kind, Node};
+use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::idoc::record::{self, Layout, Row};
+use crate::reading::{Limits, Place, Problem, Problems, Severity};
+use crate::schema::{Element, ElementId, Schema, nearest};
+
+/// How long a record is. Readers of all three exist; SAP reads all three with line ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum RecordLength {
+    /// 524 characters for the control record and 1063 for each data record.
+    #[default]
+    Full,
+    /// Data records end with the last field of their segment, as SAP's own file port writes them.
+    Segment,
+    /// Trailing blanks are left out of all records.
+    Trimmed,
+}
+
+/// What stands after each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Newline {
+    /// `\n`.
+    #[default]
+    Lf,
+    /// `\r\n`.
+    CrLf,
+    /// Nothing; only possible with [`RecordLength::Full`].
+    None,
+}
+
+/// The shape of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct WriteOptions {
+    /// How long a record is.
+    pub record_length: RecordLength,
+    /// What stands after each record.
+    pub newline: Newline,
+}
+
+/// Appends the IDoc `document` in UTF-8. The order of segments and of fields with a value is
+/// checked against `schema`; fields may come in any order.
+///
+/// A segment may also be given as a group or a list of groups (as JSON has them), and `EDI_DC40`
+/// may leave out `TABNAM`, `IDOCTYP` and `CIMTYP`, which the schema knows.
+///
+/// # Errors
+///
+/// Every problem, all of them errors; `out` is then as it was. Places have the offset of the
+/// record in what would have been written, the segment number, and the path from the root. Codes:
+/// `missing-segment`, `too-many-segments`, `unknown-segment`, `wrong-order`, `unknown-field`,
+/// `duplicate-field`, `not-a-field`, `too-long`, `control-character`, `wrong-type`,
+/// `needs-newline`.
+pub fn write(
+    document: &Document,
+    schema: &Schema,
+    options: WriteOptions,
+    out: &mut Vec<u8>,
+) -> Vec<Problem> {
+    let start = out.len();
+    let mut writer = Writer {
+        schema,
+        options,
+        start,
+        record: start,
+        out,
+        client: "",
+        number: "",
+        segments: 0,
+        path: Vec::new(),
+        problems: Problems::new(Limits::default().problems),
+    };
+    writer.document(document);
+    let problems = writer.problems.finish();
+    if !problems.is_empty() {
+        out.truncate(start);
+    }
+    problems
+}
+
+/// The greatest `SEGNUM`.
+const MOST_SEGMENTS: u32 = 999_999;
+
+struct Writer<'a> {
+    schema: &'a Schema,
+    options: WriteOptions,
+    out: &'a mut Vec<u8>,
+    /// Where this document begins in `out`.
+    start: usize,
+    /// Where the current record begins in `out`.
+    record: usize,
+    /// `MANDT` and `DOCNUM` of every record.
+    client: &'a str,
+    number: &'a str,
+    segments: u32,
+    /// The open segments: declared element, and how many of its name there were before.
+    path: Vec<(ElementId, u64)>,
+    problems: Problems,
+}
+
+impl<'a> Writer<'a> {
+    fn problem(&mut self, code: &'static str, name: &str, message: impl FnOnce() -> String) {
+        let (schema, path) = (self.schema, &self.path);
+        let offset = (self.record - self.start) as u64;
+        let segment = self.segments;
+        self.problems.push(Severity::Error, || {
+            let mut full = String::new();
+            for (id, before) in path {
+                full += &schema.element(*id).name;
+                if *before > 0 {
+                    full += &format!("[{before}]");
+                }
+                full.push('/');
+            }
+            full += name;
+            let path = full.trim_end_matches('/').to_owned();
+            let place = Place { offset, segment, path, ..Place::default() };
+            Problem { severity: Severity::Error, code, message: message(), place }
+        });
+    }
+
+    fn document(&mut self, document: &'a Document) {
+        let root = document.root();
+        let shape = (self.options.record_length, self.options.newline);
+        if shape.1 == Newline::None && shape.0 != RecordLength::Full {
+            let message = || "records without line ends must have their full length".to_owned();
+            self.problem("needs-newline", "", message);
+        }
+        match root.child(CONTROL) {
+            Some(control) => self.control(control),
+            None => self.problem("missing-segment", CONTROL, || "no control record".to_owned()),
+        }
+        self.children(root, self.schema.root(), 0);
+    }
+
+    fn control(&mut self, control: Node<'a>) {
+        let text = |name| control.child(name).map_or("", Node::text);
+        (self.client, self.number) = (text("MANDT"), text("DOCNUM"));
+        let named = text("IDOCTYP").trim_end_matches(' ');
+        if !named.is_empty() && named != self.schema.name() {
+            let message = || "not the IDoc type that it is written as".to_owned();
+            self.problem("wrong-type", "EDI_DC40/IDOCTYP", message);
+        }
+        let row = self.fields(control, Layout::Control(self.schema), CONTROL);
+        self.end_record(EDI_DC40_LENGTH.saturating_sub(row.written));
+    }
+
+    /// Writes the segments below `parent`, whose own number is `number`.
+    fn children(&mut self, parent: Node<'a>, id: ElementId, number: u32) {
+        let mut run = Run { at: 0, count: 0 };
+        for child in parent.children() {
+            match child.kind() {
+                Kind::Segment | Kind::Group if number == 0 && child.name() == CONTROL => {}
+                Kind::Segment | Kind::Group => {
+                    self.child(child, child.name(), (id, number), &mut run)
+                }
+                Kind::List => {
+                    for item in child.children() {
+                        self.child(item, child.name(), (id, number), &mut run);
+                    }
+                }
+                Kind::Null => {}
+                // Fields are written with the record of their segment; the root has none.
+                _ if number > 0 => {}
+                _ => self.problem("unknown-field", child.name(), || "not in a segment".to_owned()),
+            }
+        }
+        let declared = self.schema.element(id).children();
+        self.advance(&mut run, declared, declared.len());
+    }
+
+    fn child(&mut self, node: Node<'a>, name: &str, parent: (ElementId, u32), run: &mut Run) {
+        let schema = self.schema;
+        let declared = schema.element(parent.0).children();
+        let is = |id: &ElementId| {
+            let element = schema.element(*id);
+            element.kind == Kind::Segment && element.name == name
+        };
+        let ahead = declared.get(run.at..).unwrap_or_default().iter().position(is);
+        match ahead {
+            Some(0) => run.count += 1,
+            Some(steps) => {
+                self.advance(run, declared, run.at + steps);
+                run.count = 1;
+            }
+            None => {
+                let known = declared.iter().any(is);
+                return self.misplaced(name, parent.0, known);
+            }
+        }
+        if let Some(id) = declared.get(run.at).copied() {
+            let element = schema.element(id);
+            self.path.push((id, run.count - 1));
+            self.segment(node, id, parent.1);
+            // Once is enough: the others of the run are too many for the same reason.
+            if run.count == element.max.saturating_add(1) {
+                let max = element.max;
+                let message = || format!("occurs more than {max} times");
+                self.problem("too-many-segments", "", message);
+            }
+            self.path.pop();
+        }
+    }
+
+    fn misplaced(&mut self, name: &str, parent: ElementId, known: bool) {
+        let schema = self.schema;
+        if known {
+            let message = || "stands behind a segment that it must precede".to_owned();
+            return self.problem("wrong-order", name, message);
+        }
+        self.problem("unknown-segment", name, || {
+            let declared = schema.element(parent).children().iter();
+            let segments =
+                declared.map(|id| schema.element(*id)).filter(|element| is_segment(element));
+            match nearest(name, segments.map(|element| element.name.as_str())) {
+                Some(near) => format!("unknown segment; did you mean {near}?"),
+                None => "unknown segment".to_owned(),
+            }
+        });
+    }
+
+    /// Moves the run to `to`, and reports the segments that were due before.
+    fn advance(&mut self, run: &mut Run, declared: &[ElementId], to: usize) {
+        for id in declared.get(run.at..to).unwrap_or_default() {
+            let element = self.schema.element(*id);
+            if is_segment(element) && run.count < u64::from(element.min) {
+                let (count, min) = (run.count, element.min);
+                let message = || match count {
+                    0 => "mandatory segment is missing".to_owned(),
+                    _ => format!("occurs {count} times, but at least {min} are needed"),
+                };
+                self.problem("missing-segment", &element.name, message);
+            }
+            run.count = 0;
+        }
+        run.at = to;
+    }
+
+    fn segment(&mut self, node: Node<'a>, id: ElementId, parent: u32) {
+        self.segments += 1;
+        let number = self.segments;
+        if number == MOST_SEGMENTS + 1 {
+            let message = || format!("an IDoc has at most {MOST_SEGMENTS} segments");
+            self.problem("too-many-segments", "", message);
+        }
+        let schema = self.schema;
+        let element = schema.element(id);
+        self.record = self.out.len();
+        self.pad(element.definition.as_deref().unwrap_or(&element.name), 30);
+        self.pad(self.client, 3);
+        self.pad(self.number, 16);
+        self.digits(number, 6);
+        self.digits(parent, 6);
+        self.digits(u32::from(element.level), 2);
+        let row = self.fields(node, Layout::Segment(schema, element.children()), "");
+        let length = match self.options.record_length {
+            RecordLength::Full => SDATA_LENGTH,
+            _ => row.length,
+        };
+        self.end_record(length.saturating_sub(row.written));
+        self.children(node, id, number);
+    }
+
+    /// Writes the fields of a record and reports their faults below `name`.
+    fn fields(&mut self, node: Node<'a>, layout: Layout<'a>, name: &str) -> Row {
+        let (row, faults) = record::write(node, layout, self.out);
+        for fault in faults {
+            let field = [name, fault.field].join("/");
+            self.problem(fault.code, field.trim_start_matches('/'), || fault.message);
+        }
+        row
+    }
+
+    fn end_record(&mut self, blanks: usize) {
+        let length = self.out.len();
+        if self.options.record_length == RecordLength::Trimmed {
+            let row = self.out.get(self.record..).unwrap_or_default();
+            let kept = row.iter().rposition(|byte| *byte != b' ').map_or(0, |at| at + 1);
+            self.out.truncate(self.record + kept);
+        } else {
+            self.out.resize(length + blanks, b' ');
+        }
+        self.out.extend_from_slice(match self.options.newline {
+            Newline::Lf => b"\n",
+            Newline::CrLf => b"\r\n",
+            Newline::None => b"",
+        });
+    }
+
+    /// A header field. One that is too long is left blank; whoever set it has reported it.
+    fn pad(&mut self, text: &str, length: usize) {
+        let blanks = length.checked_sub(record::characters(text));
+        if blanks.is_some() {
+            self.out.extend_from_slice(text.as_bytes());
+        }
+        self.out.resize(self.out.len() + blanks.unwrap_or(length), b' ');
+    }
+
+    fn digits(&mut self, number: u32, count: u32) {
+        for place in (0..count).rev() {
+            let digit = number / 10_u32.saturating_pow(place) % 10;
+            self.out.push(b'0' + digit as u8);
+        }
+    }
+}
+
+/// Where the writer is among the segments declared below one parent.
+struct Run {
+    at: usize,
+    /// How many of the segment at `at` there were.
+    count: u64,
+}
+
+fn is_segment(element: &Element) -> bool {
+    element.kind == Kind::Segment
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Builder;
+    use crate::idoc::read_schema;
+    use crate::json;
+
+    const VEHICLE: &str = include_str!("../../../mappings/schemas/idoc/ZVEHREG01.idoc");
+
+    fn schema() -> Schema {
+        read_schema(VEHICLE.as_bytes()).unwrap()
+    }
+
+    /// A document from JSON, whose objects are taken as segments.
+    fn document(text: &str) -> Document {
+        json::read(text.as_bytes(), &Limits::default()).unwrap().document
+    }
+
+    fn written(text: &str, options: WriteOptions) -> Vec<String> {
+        let mut out = Vec::new();
+        let problems = write(&document(text), &schema(), options, &mut out);
+        assert_eq!(problems, []);
+        String::from_utf8(out).unwrap().split('\n').map(str::to_owned).collect()
+    }
+
+    fn refused(text: &str) -> Vec<String> {
+        let mut out = b"before".to_vec();
+        let problems = write(&document(text), &schema(), WriteOptions::default(), &mut out);
+        assert_eq!(out, b"before");
+        problems.iter().map(|p| format!("{} {}: {}", p.code, p.place.path, p.message)).collect()
+    }
+
+    const TWO: &str = r#"{
+        "EDI_DC40": {"MANDT": "100", "DOCNUM": "0000000000000042", "MESTYP": "ZVEHREG"},
+        "Z1VHHDR": {"VIN": "WAY1ZZZA6TB000017", "STATUS": "DLVD", "MILEAGE": -12.5,
+            "Z1VHPRT": [{"PARVW": "AG", "NAME1": "Müller"}, {"NAME1": "B", "PARVW": "WE"}]}}"#;
+
+    #[test]
+    fn records_are_numbered_and_filled_to_their_length() {
+        let lines = written(TWO, WriteOptions::default());
+        let lengths: Vec<_> = lines.iter().map(|line| line.chars().count()).collect();
+        assert_eq!(lengths, [524, 1063, 1063, 1063, 0]);
+        assert!(lines[0].starts_with("EDI_DC40  1000000000000000042"));
+        assert!(lines[0][39..].starts_with("ZVEHREG01 "));
+        assert!(lines[0][99..].starts_with("ZVEHREG "));
+        let header = format!("{:30}100000000000000004200000100000001WAY1ZZZA6TB", "Z2VHHDR000");
+        assert!(lines[1].starts_with(&header), "{}", lines[1]);
+        assert_eq!(lines[1][63 + 107..63 + 117].trim_end(), "12.5-");
+        assert!(lines[2].starts_with("Z2VHPRT000 "));
+        assert_eq!(&lines[2][49..65], "00000200000102AG");
+        assert_eq!(&lines[3][49..63 + 13], "00000300000102WE          B");
+    }
+
+    #[test]
+    fn the_shape_of_the_records_can_be_chosen() {
+        let trimmed = WriteOptions { record_length: RecordLength::Trimmed, newline: Newline::CrLf };
+        let lines = written(TWO, trimmed);
+        assert!(lines[2].ends_with("Müller\r") && lines[0].ends_with("ZVEHREG\r"));
+        let segment = WriteOptions { record_length: RecordLength::Segment, ..trimmed };
+        let lengths: Vec<_> =
+            written(TWO, segment).iter().map(|line| line.chars().count()).collect();
+        assert_eq!(lengths, [525, 63 + 117 + 1, 63 + 85 + 1, 63 + 85 + 1, 0]);
+        let stream = WriteOptions { newline: Newline::None, ..WriteOptions::default() };
+        assert_eq!(written(TWO, stream)[0].chars().count(), 524 + 3 * 1063);
+        let impossible = WriteOptions { newline: Newline::None, ..trimmed };
+        let problems = write(&document(TWO), &schema(), impossible, &mut Vec::new());
+        assert_eq!(problems[0].code, "needs-newline");
+    }
+
+    #[test]
+    fn everything_that_would_be_lost_is_refused_with_its_path() {
+        let text = r#"{
+            "EDI_DC40": {"MANDT": "1000", "IDOCTYP": "ORDERS05", "MSTYP": "X", "SNDPRN": ["A"]},
+            "Z1VHHDR": {"VIN": "WAY1ZZZA6TB0000170", "STATUS": "A\nB", "MODELL": "x",
+                "Z1VHOPT": {"OPTTEXT": "ü2345678901234567890123456789012345678901"},
+                "Z1VHPRT": {"PARVW": "AG"},
+                "Z1VHPTR": {}},
+            "REST": 1}"#;
+        assert_eq!(
+            refused(text),
+            [
+                "wrong-type EDI_DC40/IDOCTYP: not the IDoc type that it is written as",
+                "not-a-field EDI_DC40/SNDPRN: a field has no children",
+                "too-long EDI_DC40/MANDT: 4 characters, but the field has 3",
+                "unknown-field EDI_DC40/MSTYP: unknown field; did you mean MESTYP?",
+                "too-long Z1VHHDR/VIN: 18 characters, but the field has 17",
+                "control-character Z1VHHDR/STATUS: control character in the value",
+                "unknown-field Z1VHHDR/MODELL: unknown field; did you mean MODEL?",
+                "too-long Z1VHHDR/Z1VHOPT/OPTTEXT: 41 characters, but the field has 40",
+                "wrong-order Z1VHHDR/Z1VHPRT: stands behind a segment that it must precede",
+                "unknown-segment Z1VHHDR/Z1VHPTR: unknown segment; did you mean Z1VHPRT?",
+                "unknown-field REST: not in a segment",
+            ]
+        );
+    }
+
+    #[test]
+    fn occurrences_are_counted() {
+        let partners = ["{}"; 11].join(",");
+        let text = format!(r#"{{"EDI_DC40": {{}}, "Z1VHHDR": {{"Z1VHPRT": [{partners}]}}}}"#);
+        let message = "too-many-segments Z1VHHDR/Z1VHPRT[9]: occurs more than 9 times";
+        assert_eq!(refused(&text), [message]);
+        assert_eq!(
+            refused("{}"),
+            [
+                "missing-segment EDI_DC40: no control record",
+                "missing-segment Z1VHHDR: mandatory segment is missing",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_field_given_twice_is_refused() {
+        let mut builder = Builder::new();
+        builder.open(Kind::Group, "ZVEHREG01", 0);
+        builder.open(Kind::Segment, "EDI_DC40", 0);
+        for _ in 0..2 {
+            builder.put(Kind::Field, "MANDT", "100", 0);
+        }
+        builder.close();
+        builder.open(Kind::Segment, "Z1VHHDR", 0);
+        let problems =
+            write(&builder.finish(), &schema(), WriteOptions::default(), &mut Vec::new());
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        assert_eq!(codes, ["duplicate-field"]);
+    }
+}
