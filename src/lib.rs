@@ -3,8 +3,10 @@
 pub mod config;
 pub mod delivery;
 pub mod diagnostic;
+pub mod dispatch;
 pub mod event;
 pub mod fault;
 pub mod lifecycle;
+pub mod metrics;
 pub mod partner;
 pub mod yaml;

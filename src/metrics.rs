@@ -1,0 +1,243 @@
+//! Every metric, one field each: names are an API and cannot be misspelled at their use.
+//!
+//! Labels are names from the configuration and words of closed lists; never a VIN, a document
+//! number or anything else that an event brings.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
+};
+
+/// The metrics of one agent.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Events taken from a source, redeliveries included.
+    pub events_received: IntCounterVec,
+    /// Events decided, by verdict.
+    pub events: IntCounterVec,
+    /// Events that the journal knew already.
+    pub redeliveries: IntCounterVec,
+    /// Illegal transitions, whatever the mode does about them.
+    pub transitions_refused: IntCounterVec,
+    /// Events that a mapping could not translate.
+    pub mapping_errors: IntCounterVec,
+    /// Deliveries settled, by outcome.
+    pub deliveries: IntCounterVec,
+    /// From the start of an attempt to its settlement.
+    pub delivery_seconds: HistogramVec,
+    /// Attempts that will be repeated, by reason.
+    pub retries: IntCounterVec,
+    /// Deliveries not yet final.
+    pub outbox_depth: IntGaugeVec,
+    /// Age of the oldest delivery not yet final.
+    pub outbox_oldest_seconds: GaugeVec,
+    /// Dead deliveries.
+    pub dead_letters: IntGaugeVec,
+    /// Deliveries that may have arrived.
+    pub in_doubt: IntGaugeVec,
+    /// Lanes that stand still behind a dead or doubtful head.
+    pub lanes_held: IntGaugeVec,
+    /// Keys whose events wait behind a failed one.
+    pub keys_parked: IntGauge,
+    /// Whether a target takes deliveries.
+    pub target_up: IntGaugeVec,
+    /// Whether a source is connected.
+    pub source_up: IntGaugeVec,
+    /// From the start of a journal transaction to its answer.
+    pub journal_commit_seconds: Histogram,
+    /// Bytes of the journal's main file.
+    pub journal_bytes: IntGauge,
+    /// Bytes of the journal's write-ahead log.
+    pub journal_wal_bytes: IntGauge,
+    /// Free bytes on the journal's disk.
+    pub journal_free_bytes: IntGauge,
+    /// The configuration in force, counted from 1.
+    pub config_generation: IntGauge,
+    /// Unix time of the start.
+    pub start_time: Gauge,
+}
+
+/// Seconds: from a calm disk's fsync to a night without SAP.
+const BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
+
+impl Metrics {
+    /// All metrics, registered. Fails only where two of them have one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let new = Registration { registry: Registry::new() };
+        let info = new.gauges("build_info", "Version of the agent.", &["version"])?;
+        info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        #[cfg(target_os = "linux")]
+        new.registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(Self {
+            events_received: new.counters(
+                "events_received_total",
+                "Events taken from a source, redeliveries included.",
+                &["source"],
+            )?,
+            events: new.counters(
+                "events_total",
+                "Events decided, by verdict.",
+                &["source", "verdict"],
+            )?,
+            redeliveries: new.counters(
+                "redeliveries_total",
+                "Events that the journal knew already.",
+                &["source"],
+            )?,
+            transitions_refused: new.counters(
+                "transitions_refused_total",
+                "Illegal transitions, whatever the lifecycle's mode does about them.",
+                &["lifecycle"],
+            )?,
+            mapping_errors: new.counters(
+                "mapping_errors_total",
+                "Events that a mapping could not translate.",
+                &["mapping"],
+            )?,
+            deliveries: new.counters(
+                "deliveries_total",
+                "Deliveries settled, by outcome.",
+                &["target", "outcome"],
+            )?,
+            delivery_seconds: new.histograms(
+                "delivery_seconds",
+                "From the start of an attempt to its settlement.",
+                &["target"],
+            )?,
+            retries: new.counters(
+                "retries_total",
+                "Attempts that will be repeated, by reason.",
+                &["target", "reason"],
+            )?,
+            outbox_depth: new.gauges("outbox_depth", "Deliveries not yet final.", &["target"])?,
+            outbox_oldest_seconds: new.float_gauges(
+                "outbox_oldest_seconds",
+                "Age of the oldest delivery not yet final.",
+                &["target"],
+            )?,
+            dead_letters: new.gauges("dead_letters", "Dead deliveries.", &["target"])?,
+            in_doubt: new.gauges("in_doubt", "Deliveries that may have arrived.", &["target"])?,
+            lanes_held: new.gauges(
+                "lanes_held",
+                "Lanes that stand still behind a dead or doubtful head.",
+                &["target"],
+            )?,
+            keys_parked: new.gauge("keys_parked", "Keys whose events wait behind a failed one.")?,
+            target_up: new.gauges(
+                "target_up",
+                "Whether a target takes deliveries.",
+                &["target"],
+            )?,
+            source_up: new.gauges("source_up", "Whether a source is connected.", &["source"])?,
+            journal_commit_seconds: new.histogram(
+                "journal_commit_seconds",
+                "From the start of a journal transaction to its answer.",
+            )?,
+            journal_bytes: new.gauge("journal_bytes", "Bytes of the journal's main file.")?,
+            journal_wal_bytes: new
+                .gauge("journal_wal_bytes", "Bytes of the journal's write-ahead log.")?,
+            journal_free_bytes: new
+                .gauge("journal_free_bytes", "Free bytes on the journal's disk.")?,
+            config_generation: new
+                .gauge("config_generation", "The configuration in force, counted from 1.")?,
+            start_time: new.float_gauge("start_time_seconds", "Unix time of the start.")?,
+            registry: new.registry,
+        })
+    }
+
+    /// The text that Prometheus scrapes.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(16 << 10);
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        text
+    }
+}
+
+struct Registration {
+    registry: Registry,
+}
+
+impl Registration {
+    fn add<M: prometheus::core::Collector + Clone + 'static>(
+        &self,
+        metric: M,
+    ) -> Result<M, prometheus::Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn opts(name: &str, help: &str) -> Opts {
+        Opts::new(format!("waybill_{name}"), help)
+    }
+
+    fn counters(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn float_gauges(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<GaugeVec, prometheus::Error> {
+        self.add(GaugeVec::new(Self::opts(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.add(Gauge::with_opts(Self::opts(name, help))?)
+    }
+
+    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(BUCKETS.to_vec());
+        self.add(Histogram::with_opts(opts)?)
+    }
+
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(BUCKETS.to_vec());
+        self.add(HistogramVec::new(opts, labels)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_registered_under_its_own_name() {
+        let metrics = Metrics::new().unwrap();
+        metrics.events.with_label_values(&["vms", "accepted"]).inc();
+        metrics.keys_parked.set(3);
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(text.contains("waybill_events_total{source=\"vms\",verdict=\"accepted\"} 1"));
+        assert!(text.contains("waybill_keys_parked 3"));
+        assert!(text.contains("waybill_build_info{version="));
+    }
+}
