@@ -9,4 +9,6 @@ pub mod fault;
 pub mod lifecycle;
 pub mod metrics;
 pub mod partner;
+pub mod source;
+pub mod target;
 pub mod yaml;

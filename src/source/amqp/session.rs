@@ -1,0 +1,251 @@
+//! One connection, one channel, one consumer: from the first byte to the last acknowledgement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_rs::Runtime;
+use futures_util::StreamExt;
+use lapin::message::Delivery;
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::uri::AMQPUri;
+use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
+use tokio::time::timeout;
+
+use crate::config::Declare;
+use crate::event::Arrival;
+use crate::source::amqp::gate::{Gate, GatedRuntime};
+use crate::source::amqp::{Context, Receipt};
+use crate::source::{self, Taken};
+
+/// A broker that does not answer for this long is not there.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// At the end of a session: how long what was taken may need to become durable.
+const SETTLE: Duration = Duration::from_secs(15);
+/// Seconds between heartbeats where the URL names none: an outage shows after twice that.
+const HEARTBEAT: u16 = 10;
+
+/// Why a session ended or never began.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// The URL cannot be had.
+    #[error(transparent)]
+    Secret(#[from] crate::config::secret::SecretError),
+    /// The URL is none.
+    #[error("the url is not an AMQP url: {0}")]
+    Url(String),
+    /// The broker refused user or password.
+    #[error("the broker refused the login")]
+    Login {
+        /// The URL that was refused, to be compared with the next.
+        credential: String,
+    },
+    /// The queue is not there and is not to be declared.
+    #[error("queue {queue} is not there: {error}; create it or set `declare: quorum`")]
+    NoQueue {
+        /// The queue.
+        queue: String,
+        /// What the broker said.
+        error: lapin::Error,
+    },
+    /// The queue is there with other arguments.
+    #[error(
+        "queue {queue} exists with other arguments: {error}; set `declare: passive` or another `declare`"
+    )]
+    OtherQueue {
+        /// The queue.
+        queue: String,
+        /// What the broker said.
+        error: lapin::Error,
+    },
+    /// Anything else the broker or the network said.
+    #[error("{0}")]
+    Broker(#[from] lapin::Error),
+    /// No answer.
+    #[error("no answer from the broker within {PATIENCE:?}")]
+    Silence,
+    /// The broker ended the consumer: the queue was deleted or moved.
+    #[error("the broker cancelled the consumer: was the queue deleted?")]
+    Cancelled,
+}
+
+/// What receipts need of a session.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) number: u64,
+    pub(super) channel: Channel,
+}
+
+/// A session with its consumer.
+pub(super) struct Open {
+    connection: Connection,
+    session: Arc<Session>,
+    consumer: Consumer,
+    gate: Arc<Gate>,
+}
+
+/// Connects, declares and begins to consume.
+pub(super) async fn open(context: &Context, number: u64) -> Result<Open, SessionError> {
+    let credential = context.amqp.url.resolve(&context.base)?;
+    let mut uri: AMQPUri = credential.parse().map_err(SessionError::Url)?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    let gate = Gate::new(context.amqp.in_flight);
+    let runtime = Runtime::new(GatedRuntime::current(gate.clone()));
+    let properties = ConnectionProperties::default()
+        .with_connection_name(format!("waybill {} consuming", context.name).into());
+    let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
+    let connection = match timeout(PATIENCE, connecting).await {
+        Err(_) => return Err(SessionError::Silence),
+        Ok(Err(error)) if refuses_login(&error) => {
+            return Err(SessionError::Login { credential });
+        }
+        Ok(connected) => connected?,
+    };
+    let begun = timeout(PATIENCE, begin(&connection, context)).await;
+    match begun.unwrap_or(Err(SessionError::Silence)) {
+        Ok((channel, consumer)) => {
+            let session = Arc::new(Session { number, channel });
+            Ok(Open { connection, session, consumer, gate })
+        }
+        Err(error) => {
+            end(&connection).await;
+            Err(error)
+        }
+    }
+}
+
+async fn begin(
+    connection: &Connection,
+    context: &Context,
+) -> Result<(Channel, Consumer), SessionError> {
+    let channel = connection.create_channel().await?;
+    let amqp = &context.amqp;
+    let mut arguments = FieldTable::default();
+    if amqp.declare == Declare::Quorum {
+        arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+    }
+    let passive = amqp.declare == Declare::Passive;
+    let options = QueueDeclareOptions { passive, durable: !passive, ..Default::default() };
+    channel.queue_declare(amqp.queue.as_str().into(), options, arguments).await.map_err(
+        |error| match soft(&error) {
+            Some(AMQPSoftError::NOTFOUND) => {
+                SessionError::NoQueue { queue: amqp.queue.clone(), error }
+            }
+            Some(AMQPSoftError::PRECONDITIONFAILED) => {
+                SessionError::OtherQueue { queue: amqp.queue.clone(), error }
+            }
+            _ => error.into(),
+        },
+    )?;
+    channel.basic_qos(amqp.prefetch, BasicQosOptions::default()).await?;
+    let tag = format!("waybill-{}", context.name);
+    let consuming = channel.basic_consume(
+        amqp.queue.as_str().into(),
+        tag.as_str().into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let consumer = consuming.await?;
+    Ok((channel, consumer))
+}
+
+impl Open {
+    /// Hands messages to the intake until the session ends, the agent stops or the journal has no
+    /// room. In the last two cases the consumer is cancelled first and what the broker had sent by
+    /// then is handed over too.
+    pub(super) async fn consume(&mut self, context: &mut Context) -> Result<(), SessionError> {
+        let ended = loop {
+            tokio::select! {
+                next = self.consumer.next() => match next {
+                    Some(Ok(delivery)) => self.hand_over(context, delivery).await,
+                    Some(Err(error)) => return Err(error.into()),
+                    None => return Err(SessionError::Cancelled),
+                },
+                _ = context.stop.changed() => break Ok(()),
+                changed = context.open.changed() => {
+                    if changed.is_err() || !*context.open.borrow() {
+                        tracing::warn!(source = %context.name, "the journal has no room: source paused");
+                        break Ok(());
+                    }
+                }
+            }
+        };
+        let tag = self.consumer.tag();
+        self.session.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
+        while let Some(Ok(delivery)) = self.consumer.next().await {
+            self.hand_over(context, delivery).await;
+        }
+        self.settle().await;
+        ended
+    }
+
+    async fn hand_over(&self, context: &Context, delivery: Delivery) {
+        let message_id = delivery.properties.message_id().as_ref().map(ToString::to_string);
+        let hold = self.gate.hold(delivery.data.len());
+        let receipt =
+            Receipt { session: self.session.clone(), tag: delivery.delivery_tag, _hold: hold };
+        context.metrics.events_received.with_label_values(&[&context.name]).inc();
+        let arrival = Arrival {
+            source: context.name.clone(),
+            raw: delivery.data.into(),
+            message_id,
+            received: (context.clock)(),
+        };
+        // The intake ends after the sources; a receipt that it does not take is dropped, and the
+        // message stays with the broker.
+        let taken = Taken { arrival, receipt: source::Receipt::Amqp(receipt) };
+        if context.queue.send(taken).await.is_err() {
+            tracing::debug!(source = %context.name, "message left with the broker");
+        }
+    }
+
+    /// Waits until every receipt of this session is acknowledged or dropped.
+    async fn settle(&self) {
+        let settled = async {
+            while Arc::strong_count(&self.session) > 1 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        if timeout(SETTLE, settled).await.is_err() {
+            tracing::warn!("some messages could not be committed; the broker keeps them");
+        }
+    }
+
+    /// Ends channel and connection explicitly: a connection that closes over an open channel
+    /// reports an error of its own, and acknowledgements still on their way would be lost.
+    pub(super) async fn close(self) {
+        let closing = self.session.channel.close(200, "done".into());
+        if let Ok(Err(error)) = timeout(PATIENCE, closing).await {
+            tracing::debug!(%error, "channel was closed already");
+        }
+        end(&self.connection).await;
+    }
+}
+
+async fn end(connection: &Connection) {
+    if let Ok(Err(error)) = timeout(PATIENCE, connection.close(200, "done".into())).await {
+        tracing::debug!(%error, "connection was closed already");
+    }
+}
+
+fn refuses_login(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => {
+            matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED))
+        }
+        _ => false,
+    }
+}
+
+fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
+    match error.kind() {
+        ErrorKind::ProtocolError(error) => match error.kind() {
+            AMQPErrorKind::Soft(soft) => Some(soft.clone()),
+            AMQPErrorKind::Hard(_) => None,
+        },
+        _ => None,
+    }
+}

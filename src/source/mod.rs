@@ -1,0 +1,30 @@
+//! Where events come from. A source hands over what it took together with a [`Receipt`]; the
+//! receipt is acknowledged when the journal has the event, and a receipt that is dropped instead
+//! leaves the message with its sender.
+
+pub mod amqp;
+
+use crate::event::Arrival;
+
+/// Something that came in, and the way to say that it is safe.
+#[derive(Debug)]
+pub struct Taken {
+    /// What came.
+    pub arrival: Arrival,
+    /// How to acknowledge it.
+    pub receipt: Receipt,
+}
+
+/// The right to acknowledge one arrival.
+#[derive(Debug)]
+pub enum Receipt {
+    /// Of an AMQP message.
+    Amqp(amqp::Receipt),
+}
+
+/// Acknowledges arrivals that are in the journal. They must be the oldest ones of their sources
+/// that were not acknowledged yet, in their order.
+pub async fn acknowledge(receipts: Vec<Receipt>) {
+    let receipts = receipts.into_iter().map(|Receipt::Amqp(receipt)| receipt);
+    amqp::acknowledge(receipts).await;
+}
