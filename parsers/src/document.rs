@@ -11,6 +11,8 @@
 
 use std::fmt;
 
+use crate::path::append_name;
+
 /// What a node is.
 ///
 /// | format | group | segment | field | list | text, number, bool, null |
@@ -335,12 +337,8 @@ impl Builder {
                 let before = Children { document: &self.document, next: list + 1, end: at };
                 path.push_str(&format!("[{}]", before.count()));
             }
-            if !node.name().is_empty() {
-                if !path.is_empty() {
-                    path.push('/');
-                }
-                path.extend(node.name().chars().take(60));
-            }
+            let name: String = node.name().chars().take(60).collect();
+            append_name(&mut path, &name);
             list = (node.kind() == Kind::List).then_some(at);
         }
         path

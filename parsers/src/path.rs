@@ -169,6 +169,15 @@ impl fmt::Display for Path {
     }
 }
 
+/// Appends a name to the path of a problem: `E1EDK01/CURCY`, `` `/NS/E1A`/BELNR ``.
+pub(crate) fn append_name(path: &mut String, name: &str) {
+    if !path.is_empty() && !name.is_empty() {
+        path.push('/');
+    }
+    let quote = if name.contains(['.', '/', '[', ']']) { "`" } else { "" };
+    path.extend([quote, name, quote]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

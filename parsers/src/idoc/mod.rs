@@ -14,11 +14,19 @@
 //! A document has the same shape, with the control record as a segment `EDI_DC40` before the
 //! others. Blank fields are left out, and values have no trailing blanks.
 
+mod assemble;
+mod columns;
 mod control;
 mod definition;
+mod frame;
+mod read;
 mod record;
+mod types;
 mod write;
 
 pub use control::{Column, DATA_HEADER, EDI_DC40, EDI_DC40_LENGTH, EDI_DD40, SDATA_LENGTH};
 pub use definition::{read_schema, write_schema};
+pub use frame::{RecordKind, Records};
+pub use read::Reader;
+pub use types::Types;
 pub use write::{Newline, RecordLength, WriteOptions, write};

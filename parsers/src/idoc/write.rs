@@ -9,6 +9,7 @@
 use crate::document::{Document, Kind, Node};
 use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, SDATA_LENGTH};
 use crate::idoc::record::{self, Layout, Row};
+use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId, Schema, nearest};
 
@@ -74,6 +75,7 @@ pub fn write(
         client: "",
         number: "",
         segments: 0,
+        in_control: false,
         path: Vec::new(),
         problems: Problems::new(Limits::default().problems),
     };
@@ -100,6 +102,7 @@ struct Writer<'a> {
     client: &'a str,
     number: &'a str,
     segments: u32,
+    in_control: bool,
     /// The open segments: declared element, and how many of its name there were before.
     path: Vec<(ElementId, u64)>,
     problems: Problems,
@@ -109,18 +112,20 @@ impl<'a> Writer<'a> {
     fn problem(&mut self, code: &'static str, name: &str, message: impl FnOnce() -> String) {
         let (schema, path) = (self.schema, &self.path);
         let offset = (self.record - self.start) as u64;
-        let segment = self.segments;
+        let (segment, in_control) = (self.segments, self.in_control);
         self.problems.push(Severity::Error, || {
             let mut full = String::new();
             for (id, before) in path {
-                full += &schema.element(*id).name;
+                append_name(&mut full, &schema.element(*id).name);
                 if *before > 0 {
                     full += &format!("[{before}]");
                 }
-                full.push('/');
             }
-            full += name;
-            let path = full.trim_end_matches('/').to_owned();
+            if in_control {
+                append_name(&mut full, CONTROL);
+            }
+            append_name(&mut full, name);
+            let path = full;
             let place = Place { offset, segment, path, ..Place::default() };
             Problem { severity: Severity::Error, code, message: message(), place }
         });
@@ -142,13 +147,15 @@ impl<'a> Writer<'a> {
 
     fn control(&mut self, control: Node<'a>) {
         let text = |name| control.child(name).map_or("", Node::text);
+        self.in_control = true;
         (self.client, self.number) = (text("MANDT"), text("DOCNUM"));
         let named = text("IDOCTYP").trim_end_matches(' ');
         if !named.is_empty() && named != self.schema.name() {
             let message = || "not the IDoc type that it is written as".to_owned();
-            self.problem("wrong-type", "EDI_DC40/IDOCTYP", message);
+            self.problem("wrong-type", "IDOCTYP", message);
         }
-        let row = self.fields(control, Layout::Control(self.schema), CONTROL);
+        let row = self.fields(control, Layout::Control(self.schema));
+        self.in_control = false;
         self.end_record(EDI_DC40_LENGTH.saturating_sub(row.written));
     }
 
@@ -202,7 +209,7 @@ impl<'a> Writer<'a> {
             // Once is enough: the others of the run are too many for the same reason.
             if run.count == element.max.saturating_add(1) {
                 let max = element.max;
-                let message = || format!("occurs more than {max} times");
+                let message = || format!("more often than declared, at most {max}");
                 self.problem("too-many-segments", "", message);
             }
             self.path.pop();
@@ -259,7 +266,7 @@ impl<'a> Writer<'a> {
         self.digits(number, 6);
         self.digits(parent, 6);
         self.digits(u32::from(element.level), 2);
-        let row = self.fields(node, Layout::Segment(schema, element.children()), "");
+        let row = self.fields(node, Layout::Segment(schema, element.children()));
         let length = match self.options.record_length {
             RecordLength::Full => SDATA_LENGTH,
             _ => row.length,
@@ -268,12 +275,11 @@ impl<'a> Writer<'a> {
         self.children(node, id, number);
     }
 
-    /// Writes the fields of a record and reports their faults below `name`.
-    fn fields(&mut self, node: Node<'a>, layout: Layout<'a>, name: &str) -> Row {
+    /// Writes the fields of a record and reports their faults.
+    fn fields(&mut self, node: Node<'a>, layout: Layout<'a>) -> Row {
         let (row, faults) = record::write(node, layout, self.out);
         for fault in faults {
-            let field = [name, fault.field].join("/");
-            self.problem(fault.code, field.trim_start_matches('/'), || fault.message);
+            self.problem(fault.code, fault.field, || fault.message);
         }
         row
     }
@@ -422,7 +428,7 @@ mod tests {
     fn occurrences_are_counted() {
         let partners = ["{}"; 11].join(",");
         let text = format!(r#"{{"EDI_DC40": {{}}, "Z1VHHDR": {{"Z1VHPRT": [{partners}]}}}}"#);
-        let message = "too-many-segments Z1VHHDR/Z1VHPRT[9]: occurs more than 9 times";
+        let message = "too-many-segments Z1VHHDR/Z1VHPRT[9]: more often than declared, at most 9";
         assert_eq!(refused(&text), [message]);
         assert_eq!(
             refused("{}"),

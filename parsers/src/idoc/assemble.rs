@@ -1,0 +1,439 @@
+//! Records of one IDoc to one document: nesting, decoding, and the rules of the type.
+
+use std::sync::Arc;
+
+use crate::document::{Builder, Document, Kind};
+use crate::idoc::columns::{Columns, DataRecord, data_record};
+use crate::idoc::control::{CONTROL, EDI_DC40, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::idoc::types::{Type, Types};
+use crate::path::append_name;
+use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
+use crate::schema::ElementId;
+
+/// The field that keeps what the type does not declare.
+const SDATA: &str = "SDATA";
+
+pub(super) struct Assembly<'l> {
+    limits: &'l Limits,
+    /// Where the document begins in the input.
+    start: u64,
+    kind: Option<Arc<Type>>,
+    builder: Builder,
+    problems: Problems,
+    /// The open segments, the root first.
+    open: Vec<Open>,
+    /// For each open segment and each of its declared children: how many there were.
+    counts: Vec<u64>,
+    /// The current record.
+    place: Place,
+    /// Bytes of the current record, as text.
+    length: usize,
+    in_control: bool,
+    has_controls: bool,
+    /// `DOCNUM` of the record before.
+    document_number: String,
+}
+
+/// An open segment, or the root.
+#[derive(Clone, Debug)]
+struct Open {
+    id: ElementId,
+    /// `SEGNUM`; that of the root is 0.
+    number: Option<u32>,
+    /// The furthest of its declared children that was opened, and the last one.
+    position: u32,
+    last: u32,
+    /// Where its children begin in `counts`.
+    counts: usize,
+    /// How many segments of its name were before it.
+    before: u64,
+    place: Place,
+}
+
+impl<'l> Assembly<'l> {
+    pub(super) fn new(limits: &'l Limits, start: u64) -> Self {
+        Self {
+            limits,
+            start,
+            kind: None,
+            builder: Builder::new(),
+            problems: Problems::new(limits.problems),
+            open: Vec::new(),
+            counts: Vec::new(),
+            place: Place::default(),
+            length: 0,
+            in_control: false,
+            has_controls: false,
+            document_number: String::new(),
+        }
+    }
+
+    /// Reads the control record.
+    pub(super) fn control(&mut self, bytes: &[u8], place: &Place, types: &Types) {
+        let mut scratch = String::new();
+        let record = self.begin_record(bytes, place, &mut scratch);
+        let value = |name: &str| {
+            let column = EDI_DC40.iter().find(|column| column.name == name);
+            let (offset, length) = column.map_or((0, 0), |column| (column.offset, column.length));
+            let mut columns = record;
+            columns.field(offset);
+            columns.field(length)
+        };
+        let (basic, extended) = (value("IDOCTYP"), value("CIMTYP"));
+        value("DOCNUM").clone_into(&mut self.document_number);
+        self.in_control = true;
+        self.find_type(types, basic, extended);
+        self.builder.open(Kind::Group, basic, 0);
+        self.push(ElementId::ROOT, Some(0), 0);
+        self.builder.open(Kind::Segment, CONTROL, 0);
+        let mut columns = record;
+        for column in &EDI_DC40 {
+            self.field(column.name, column.length, &mut columns);
+        }
+        self.builder.close();
+        self.too_long(record, EDI_DC40_LENGTH);
+        self.in_control = false;
+    }
+
+    fn find_type(&mut self, types: &Types, basic: &str, extended: &str) {
+        let path = if extended.is_empty() { "IDOCTYP" } else { "CIMTYP" };
+        match types.lookup(basic, extended) {
+            Some((found, exact)) => {
+                self.kind = Some(Arc::clone(found));
+                if !exact {
+                    let message = "no definition of the extension; read as its basic type";
+                    self.problem(Severity::Warning, "unknown-extension", path, message);
+                }
+            }
+            None => {
+                let message = "no definition of the IDoc type; segments are not decoded";
+                self.problem(Severity::Warning, "unknown-type", "IDOCTYP", message);
+            }
+        }
+    }
+
+    /// Reads a data record.
+    pub(super) fn data(&mut self, bytes: &[u8], place: &Place) -> Result<(), FrameError> {
+        let segment = self.place.segment + 1;
+        let mut scratch = String::new();
+        let columns = self.begin_record(bytes, place, &mut scratch);
+        self.place.segment = segment;
+        self.check_limits()?;
+        let record = data_record(columns);
+        let Some(kind) = self.kind.clone() else {
+            self.undecoded(&record);
+            self.check_number(&record);
+            return Ok(());
+        };
+        let candidates = kind.segment(record.definition);
+        if candidates.is_empty() {
+            let message = "the type does not declare this segment; kept undecoded";
+            self.problem(Severity::Warning, "unknown-segment", record.definition, message);
+            self.undecoded(&record);
+            return Ok(());
+        }
+        match self.place_of(&kind, candidates, record.parent) {
+            Some((depth, id)) => self.open_below(&kind, depth, id, &record),
+            None => self.open_orphan(&kind, candidates, &record),
+        }
+        self.fields(&kind, &record);
+        self.check_number(&record);
+        if self.open.len() > self.limits.depth {
+            let message = format!("nested deeper than {} levels", self.limits.depth);
+            return Err(self.frame_error("too-deep", message));
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> (Document, Vec<Problem>) {
+        let kind = self.kind.clone();
+        self.close_to(kind.as_deref(), 0);
+        (self.builder.finish(), self.problems.finish())
+    }
+
+    fn begin_record<'t>(
+        &mut self,
+        bytes: &'t [u8],
+        place: &Place,
+        scratch: &'t mut String,
+    ) -> Columns<'t> {
+        self.place = place.clone();
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let at = error.valid_up_to();
+                let message = format!("not UTF-8 at byte {at} of the record");
+                self.problem(Severity::Error, "invalid-utf8", "", message);
+                scratch.extend(bytes.iter().map(|byte| char::from(*byte)));
+                scratch.as_str()
+            }
+        };
+        // One pass without branches over the record, since nearly all have none.
+        let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
+        self.has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
+        self.length = text.len();
+        Columns::new(text)
+    }
+
+    fn check_limits(&self) -> Result<(), FrameError> {
+        let size = self.place.offset - self.start + self.length as u64;
+        // Node places are 32 bits wide.
+        let most = self.limits.document.min(u32::MAX as usize);
+        if size > most as u64 {
+            return Err(self.frame_error("too-large", format!("an IDoc of more than {most} bytes")));
+        }
+        if self.builder.len() >= self.limits.nodes {
+            let message = format!("an IDoc of more than {} nodes", self.limits.nodes);
+            return Err(self.frame_error("too-many-nodes", message));
+        }
+        Ok(())
+    }
+
+    fn frame_error(&self, code: &'static str, message: String) -> FrameError {
+        FrameError { code, message, place: self.place.clone() }
+    }
+
+    /// The open segment and the declaration that this segment belongs to: the innermost one where
+    /// it is in order and still allowed, else the innermost one; among equals, the one that
+    /// `PSGNUM` names.
+    fn place_of(
+        &self,
+        kind: &Type,
+        candidates: &[ElementId],
+        parent: Option<u32>,
+    ) -> Option<(usize, ElementId)> {
+        let mut best = None;
+        for (depth, open) in self.open.iter().enumerate().rev() {
+            for id in candidates.iter().copied() {
+                let (home, position) = kind.home(id);
+                if home != open.id {
+                    continue;
+                }
+                let fits = position >= open.position
+                    && self.count(open, position) < kind.schema.element(id).max;
+                let rank =
+                    2 * u32::from(fits) + u32::from(parent.is_some() && parent == open.number);
+                if best.is_none_or(|(other, _, _)| rank > other) {
+                    best = Some((rank, depth, id));
+                }
+            }
+        }
+        best.map(|(_, depth, id)| (depth, id))
+    }
+
+    fn count(&self, open: &Open, position: u32) -> u64 {
+        self.counts.get(open.counts + position as usize).copied().unwrap_or(0)
+    }
+
+    fn open_below(&mut self, kind: &Type, depth: usize, id: ElementId, record: &DataRecord<'_>) {
+        self.close_to(Some(kind), depth + 1);
+        let (_, position) = kind.home(id);
+        let element = kind.schema.element(id);
+        let Some(parent) = self.open.last_mut() else {
+            return;
+        };
+        // Of a run of segments in the wrong place, the first is enough.
+        let too_early = position < parent.position && position != parent.last;
+        parent.last = position;
+        parent.position = parent.position.max(position);
+        let (number, at) = (parent.number, parent.counts + position as usize);
+        let before = self.counts.get(at).copied().unwrap_or(0);
+        if let Some(count) = self.counts.get_mut(at) {
+            *count += 1;
+        }
+        self.push(id, record.number, before);
+        self.builder.open(Kind::Segment, &element.name, self.offset(0));
+        if too_early {
+            let message = "stands behind a segment that it must precede";
+            self.problem(Severity::Error, "wrong-order", "", message);
+        }
+        // Once is enough: the others are too many for the same reason.
+        if before == element.max {
+            let message = format!("more often than declared, at most {}", element.max);
+            self.problem(Severity::Error, "too-many-segments", "", message);
+        }
+        if record.parent.is_some() && number.is_some() && record.parent != number {
+            let message = "PSGNUM is not the SEGNUM of the parent by definition";
+            self.problem(Severity::Warning, "parent-number", "", message);
+        }
+    }
+
+    /// Opens a segment whose parent did not come, below the root.
+    fn open_orphan(&mut self, kind: &Type, candidates: &[ElementId], record: &DataRecord<'_>) {
+        self.close_to(Some(kind), 1);
+        let id = candidates.first().copied().unwrap_or(ElementId::ROOT);
+        let element = kind.schema.element(id);
+        self.push(id, record.number, 0);
+        self.builder.open(Kind::Segment, &element.name, self.offset(0));
+        let parent = &kind.schema.element(kind.home(id).0).name;
+        let message = format!("its parent {parent} is not there");
+        self.problem(Severity::Error, "missing-parent", "", message);
+    }
+
+    /// Puts a segment with its data as it came, below the current one.
+    fn undecoded(&mut self, record: &DataRecord<'_>) {
+        self.builder.open(Kind::Segment, record.definition, self.offset(0));
+        let mut data = record.data;
+        self.field(SDATA, SDATA_LENGTH, &mut data);
+        self.builder.close();
+        self.too_long(record.data, SDATA_LENGTH);
+    }
+
+    /// Decodes the segment data into the segment opened last.
+    fn fields(&mut self, kind: &Type, record: &DataRecord<'_>) {
+        let Some(id) = self.open.last().map(|open| open.id) else {
+            return;
+        };
+        let mut columns = record.data.trimmed();
+        // Where the trimmed data begins in the record is counted from the end, as the rest is.
+        let blanks = record.data.bytes() - columns.bytes();
+        self.length -= blanks;
+        let mut taken = 0;
+        for child in kind.schema.element(id).children() {
+            let field = kind.schema.element(*child);
+            if field.kind == Kind::Field {
+                if columns.is_empty() {
+                    break;
+                }
+                let length = field.length.unwrap_or(0) as usize;
+                taken += length;
+                self.field(&field.name, length, &mut columns);
+            }
+        }
+        let rest = SDATA_LENGTH.saturating_sub(taken);
+        if !{ columns }.field(rest).is_empty() {
+            let message =
+                format!("data behind the {taken} characters of the definition; kept in SDATA");
+            self.problem(Severity::Warning, "beyond-definition", "", message);
+            self.field(SDATA, rest, &mut columns);
+        }
+        self.too_long(record.data, SDATA_LENGTH);
+    }
+
+    fn check_number(&mut self, record: &DataRecord<'_>) {
+        if !record.document_number.is_empty() && record.document_number != self.document_number {
+            record.document_number.clone_into(&mut self.document_number);
+            let message = "DOCNUM is not that of the records before";
+            self.problem(Severity::Warning, "document-number", "DOCNUM", message);
+        }
+    }
+
+    /// Reports what stands behind the end of the record: `length` characters of these columns.
+    fn too_long(&mut self, columns: Columns<'_>, length: usize) {
+        let more = columns.characters().saturating_sub(length);
+        if more == 0 {
+            return;
+        }
+        let mut rest = columns;
+        rest.field(length);
+        let (severity, what) = if rest.rest().is_empty() {
+            (Severity::Warning, "blanks")
+        } else {
+            (Severity::Error, "characters")
+        };
+        let message = format!("{more} {what} behind the end of the record");
+        self.problem(severity, "too-long", "", message);
+    }
+
+    /// Puts the next `length` characters as the field `name`, unless they are blank.
+    fn field(&mut self, name: &str, length: usize, columns: &mut Columns<'_>) {
+        let at = self.length - columns.bytes().min(self.length);
+        let text = columns.field(length);
+        if text.is_empty() {
+            return;
+        }
+        if self.has_controls {
+            self.check_controls(name, text, at);
+        }
+        self.builder.put(Kind::Field, name, text, self.offset(at));
+    }
+
+    fn check_controls(&mut self, name: &str, text: &str, at: usize) {
+        let mut controls = text.chars().filter(|c| (*c < ' ') | (*c == '\u{7f}')).peekable();
+        if controls.peek().is_none() {
+            return;
+        }
+        let (severity, code, what) = if controls.all(|c| c == '\t') {
+            (Severity::Warning, "tabulator", "a tabulator")
+        } else {
+            (Severity::Error, "control-character", "a control character")
+        };
+        let record = self.place.offset;
+        self.place.offset += at as u64;
+        self.problem(severity, code, name, format!("{what} in the field"));
+        self.place.offset = record;
+    }
+
+    /// Closes segments until `depth` of them are open, and reports what is missing in them.
+    fn close_to(&mut self, kind: Option<&Type>, depth: usize) {
+        while self.open.len() > depth {
+            if let (Some(kind), Some(open)) = (kind, self.open.last().cloned()) {
+                self.check_missing(kind, &open);
+            }
+            if let Some(open) = self.open.pop() {
+                self.counts.truncate(open.counts);
+                self.builder.close();
+            }
+        }
+    }
+
+    fn check_missing(&mut self, kind: &Type, open: &Open) {
+        for (position, id) in kind.schema.element(open.id).children().iter().enumerate() {
+            let element = kind.schema.element(*id);
+            let count = self.counts.get(open.counts + position).copied().unwrap_or(0);
+            if element.kind != Kind::Segment || count >= u64::from(element.min) {
+                continue;
+            }
+            let message = match count {
+                0 => "mandatory segment is missing".to_owned(),
+                _ => format!("occurs {count} times, but at least {} are needed", element.min),
+            };
+            // The place is that of the segment that should have had it.
+            let current = std::mem::replace(&mut self.place, open.place.clone());
+            self.problem(Severity::Error, "missing-segment", &element.name, message);
+            self.place = current;
+        }
+    }
+
+    fn push(&mut self, id: ElementId, number: Option<u32>, before: u64) {
+        let counts = self.counts.len();
+        let children =
+            self.kind.as_ref().map_or(0, |kind| kind.schema.element(id).children().len());
+        self.counts.resize(counts + children, 0);
+        let place = self.place.clone();
+        self.open.push(Open { id, number, position: 0, last: 0, counts, before, place });
+    }
+
+    /// An offset in the document, for byte `at` of the record.
+    fn offset(&self, at: usize) -> usize {
+        usize::try_from(self.place.offset - self.start).unwrap_or(usize::MAX).saturating_add(at)
+    }
+
+    fn problem(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        name: &str,
+        message: impl Into<String>,
+    ) {
+        let (open, kind, place) = (&self.open, &self.kind, &self.place);
+        let in_control = self.in_control;
+        self.problems.push(severity, || {
+            let mut path = String::new();
+            if in_control {
+                path.push_str(CONTROL);
+            }
+            for open in open.iter().skip(1) {
+                if let Some(kind) = kind {
+                    append_name(&mut path, &kind.schema.element(open.id).name);
+                }
+                if open.before > 0 {
+                    path += &format!("[{}]", open.before);
+                }
+            }
+            append_name(&mut path, name);
+            let place = Place { path, ..place.clone() };
+            Problem { severity, code, message: message.into(), place }
+        });
+    }
+}

@@ -1,0 +1,157 @@
+//! The IDoc types that a reader knows, with what it looks up for every record.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::document::Kind;
+use crate::schema::{ElementId, Schema};
+
+/// IDoc types by basic type and extension.
+#[derive(Clone, Debug, Default)]
+pub struct Types {
+    types: HashMap<String, Vec<Arc<Type>>>,
+}
+
+impl Types {
+    /// No types: every document is read with flat, undecoded segments.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a type as [`read_schema`](super::read_schema) reads it: the name is the basic type,
+    /// the `definition` of the root the extension. A type that is known already is replaced.
+    pub fn add(&mut self, schema: Arc<Schema>) {
+        let known = self.types.entry(schema.name().to_owned()).or_default();
+        known.retain(|other| extension(&other.schema) != extension(&schema));
+        known.push(Arc::new(Type::new(schema)));
+    }
+
+    /// The schema of a type. An extension that is not known is read as its basic type.
+    pub fn find(&self, basic: &str, extended: &str) -> Option<&Arc<Schema>> {
+        self.lookup(basic, extended).map(|(found, _)| &found.schema)
+    }
+
+    /// The type, and whether it is the very extension.
+    pub(super) fn lookup(&self, basic: &str, extended: &str) -> Option<(&Arc<Type>, bool)> {
+        let known = self.types.get(basic)?;
+        let named = |name: &str| known.iter().find(|found| extension(&found.schema) == name);
+        match named(extended) {
+            Some(found) => Some((found, true)),
+            None => named("").map(|found| (found, false)),
+        }
+    }
+}
+
+fn extension(schema: &Schema) -> &str {
+    schema.element(schema.root()).definition.as_deref().unwrap_or("")
+}
+
+/// A schema with the indexes of a reader.
+#[derive(Debug)]
+pub(super) struct Type {
+    pub(super) schema: Arc<Schema>,
+    /// By segment definition, and by segment type where no definition has that name.
+    segments: HashMap<String, Vec<ElementId>>,
+    /// Of every element: its parent, and its position among the parent's children.
+    homes: Vec<(ElementId, u32)>,
+}
+
+impl Type {
+    fn new(schema: Arc<Schema>) -> Self {
+        let mut homes = vec![(schema.root(), 0); schema.elements().len()];
+        let mut segments: HashMap<String, Vec<ElementId>> = HashMap::new();
+        for (id, element) in schema.elements() {
+            for (position, child) in element.children().iter().enumerate() {
+                if let Some(home) = homes.get_mut(child.index()) {
+                    *home = (id, u32::try_from(position).unwrap_or(u32::MAX));
+                }
+            }
+            if let (Kind::Segment, Some(definition)) = (element.kind, &element.definition) {
+                segments.entry(definition.clone()).or_default().push(id);
+            }
+        }
+        let defined: Vec<String> = segments.keys().cloned().collect();
+        for (id, element) in schema.elements().filter(|(_, e)| e.kind == Kind::Segment) {
+            if !defined.contains(&element.name) {
+                segments.entry(element.name.clone()).or_default().push(id);
+            }
+        }
+        Self { schema, segments, homes }
+    }
+
+    /// Where the segment definition `name` is declared; more than once where a segment type is
+    /// used below several parents.
+    ///
+    /// The dictionary decides. Only for a definition of another release is the type guessed by
+    /// SAP's rule: `E1` and `Z1` become `E2` and `Z2`, and later versions add three digits. The
+    /// rule fails for types that end in three digits themselves (`E1P1000`).
+    pub(super) fn segment(&self, name: &str) -> &[ElementId] {
+        if let Some(found) = self.segments.get(name) {
+            return found;
+        }
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let versioned = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
+        let unversioned = versioned.filter(|(_, end)| digits(end)).map(|(start, _)| start);
+        let guesses = [Some(name), unversioned].into_iter().flatten();
+        let found = guesses.filter_map(|guess| {
+            let head = guess.split_at_checked(2);
+            let swapped = match head {
+                Some(("E2", rest)) => format!("E1{rest}"),
+                Some(("Z2", rest)) => format!("Z1{rest}"),
+                _ => guess.to_owned(),
+            };
+            self.segments.get(&swapped)
+        });
+        found.map(Vec::as_slice).next().unwrap_or_default()
+    }
+
+    /// The parent of a segment, and the segment's position among its children.
+    pub(super) fn home(&self, id: ElementId) -> (ElementId, u32) {
+        self.homes.get(id.index()).copied().unwrap_or((ElementId::ROOT, 0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::idoc::read_schema;
+
+    fn sample() -> Types {
+        let base = "waybill-idoc 1\ntype T01\nsegment E1EDK01 E2EDK01005 1..1\n\
+                    segment E1EDK14 E2EDK14 0..9\nsegment E1P1000 E2P1000 0..1\n\
+                    segment /NS/E1A /NS/E1A001 0..1\nsegment Z1X Z2X000 0..1";
+        let mut types = Types::new();
+        types.add(Arc::new(read_schema(base.as_bytes()).unwrap()));
+        let extended = base.replace("type T01", "type T01 extension ZT01");
+        types.add(Arc::new(read_schema(extended.as_bytes()).unwrap()));
+        types
+    }
+
+    #[test]
+    fn a_definition_of_another_release_is_found_by_the_name_rule() {
+        let types = sample();
+        let (found, exact) = types.lookup("T01", "").unwrap();
+        let name = |definition: &str| {
+            let ids = found.segment(definition);
+            ids.first().map(|id| found.schema.element(*id).name.as_str())
+        };
+        assert!(exact);
+        assert_eq!(name("E2EDK01005"), Some("E1EDK01"));
+        assert_eq!(name("E2EDK01007"), Some("E1EDK01"));
+        assert_eq!(name("E2EDK01"), Some("E1EDK01"));
+        assert_eq!(name("E1EDK14"), Some("E1EDK14"));
+        assert_eq!(name("E2P1000"), Some("E1P1000"));
+        assert_eq!(name("/NS/E1A002"), Some("/NS/E1A"));
+        assert_eq!(name("Z2X"), Some("Z1X"));
+        assert_eq!(name("E2EDK02"), None);
+        assert_eq!(name("Ü1"), None);
+    }
+
+    #[test]
+    fn an_unknown_extension_is_read_as_its_basic_type() {
+        let types = sample();
+        assert!(types.lookup("T01", "ZT01").unwrap().1);
+        assert!(!types.lookup("T01", "ZOTHER").unwrap().1);
+        assert!(types.find("T02", "").is_none());
+    }
+}
