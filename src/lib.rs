@@ -6,6 +6,7 @@ pub mod diagnostic;
 pub mod dispatch;
 pub mod event;
 pub mod fault;
+pub mod journal;
 pub mod lifecycle;
 pub mod metrics;
 pub mod partner;

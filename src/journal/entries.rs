@@ -1,0 +1,270 @@
+//! What a commit says, one line per entry, in the one way that it can be said.
+//!
+//! A line is words with one space between; `%`, blanks and control characters inside a word are
+//! written as `%xx`. Keys, objects, ids, causes, names and answers appear only inside a
+//! commitment: SHA-256 over the event's salt and the values with their lengths. The salt is
+//! pruned with the payload; then the line still proves that nothing was changed, and tells
+//! nothing about anybody.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+
+use crate::delivery::{DeliveryId, State};
+use crate::event::{Digest, Verdict};
+use crate::journal::schema::nanoseconds;
+
+/// Random bytes that make a commitment tell nothing.
+pub(super) type Salt = [u8; 16];
+
+/// The lines of one commit.
+#[derive(Debug, Default)]
+pub(super) struct Entries {
+    text: String,
+}
+
+/// One line.
+struct Line<'a>(&'a mut String);
+
+impl Line<'_> {
+    fn word(self, word: &str) -> Self {
+        self.0.push(' ');
+        if word.is_empty() {
+            self.0.push('-');
+        }
+        for character in word.chars() {
+            if character <= ' ' || matches!(character, '%' | '\u{7f}') {
+                let _ = write!(self.0, "%{:02x}", u32::from(character));
+            } else {
+                self.0.push(character);
+            }
+        }
+        self
+    }
+
+    fn number(self, number: u64) -> Self {
+        let _ = write!(self.0, " {number}");
+        self
+    }
+
+    fn time(self, time: Timestamp) -> Self {
+        let _ = write!(self.0, " {}", nanoseconds(time));
+        self
+    }
+
+    fn digest(self, digest: &Digest) -> Self {
+        self.0.push(' ');
+        hex(self.0, &digest.0);
+        self
+    }
+
+    fn commitment(self, digest: Option<&Digest>) -> Self {
+        match digest {
+            Some(digest) => self.digest(digest),
+            None => self.word(""),
+        }
+    }
+
+    fn end(self) {
+        self.0.push('\n');
+    }
+}
+
+/// What an event line commits to.
+pub(super) struct EventLine<'a> {
+    pub(super) event: u64,
+    pub(super) verdict: Verdict,
+    pub(super) source: &'a str,
+    pub(super) digest: &'a Digest,
+    pub(super) commitment: &'a Digest,
+    pub(super) received: Timestamp,
+    pub(super) decided: Timestamp,
+}
+
+/// What a settlement line commits to.
+pub(super) struct SettledLine<'a> {
+    pub(super) delivery: DeliveryId,
+    pub(super) state: State,
+    pub(super) attempts: u32,
+    pub(super) at: Timestamp,
+    pub(super) due: Timestamp,
+    pub(super) commitment: Option<&'a Digest>,
+}
+
+impl Entries {
+    pub(super) fn clear(&mut self) {
+        self.text.clear();
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    fn line(&mut self, verb: &str) -> Line<'_> {
+        self.text.push_str(verb);
+        Line(&mut self.text)
+    }
+
+    /// The journal begins, or goes on in another epoch or as another instance.
+    pub(super) fn journal(&mut self, id: &str, instance: u16, epoch: u16) {
+        self.line("journal").word(id).number(instance.into()).number(epoch.into()).end();
+    }
+
+    /// The plan that decided what follows.
+    pub(super) fn plan(&mut self, digest: &Digest, generation: u64) {
+        self.line("plan").digest(digest).number(generation).end();
+    }
+
+    /// Who asked for what follows.
+    pub(super) fn operator(&mut self, who: &str, why: &str) {
+        self.line("operator").word(who).word(why).end();
+    }
+
+    /// A new event.
+    pub(super) fn event(&mut self, line: &EventLine<'_>) {
+        self.event_line("event", line);
+    }
+
+    /// An event that was decided again.
+    pub(super) fn again(&mut self, line: &EventLine<'_>) {
+        self.event_line("again", line);
+    }
+
+    fn event_line(&mut self, verb: &str, line: &EventLine<'_>) {
+        self.line(verb)
+            .number(line.event)
+            .word(line.verdict.as_str())
+            .word(line.source)
+            .digest(line.digest)
+            .digest(line.commitment)
+            .time(line.received)
+            .time(line.decided)
+            .end();
+    }
+
+    /// A new delivery of `event`.
+    pub(super) fn delivery(
+        &mut self,
+        delivery: DeliveryId,
+        event: u64,
+        names: [&str; 2],
+        digests: [&Digest; 2],
+    ) {
+        let [target, mapping] = names;
+        let [document, commitment] = digests;
+        self.line("delivery")
+            .number(delivery)
+            .number(event)
+            .word(target)
+            .word(mapping)
+            .digest(document)
+            .digest(commitment)
+            .end();
+    }
+
+    /// What came of an attempt.
+    pub(super) fn settled(&mut self, line: &SettledLine<'_>) {
+        self.settled_line("settled", line);
+    }
+
+    /// What an operator did to a delivery.
+    pub(super) fn action(&mut self, verb: &str, line: &SettledLine<'_>) {
+        self.settled_line(verb, line);
+    }
+
+    fn settled_line(&mut self, verb: &str, line: &SettledLine<'_>) {
+        self.line(verb)
+            .number(line.delivery)
+            .word(line.state.as_str())
+            .number(line.attempts.into())
+            .time(line.at)
+            .time(line.due)
+            .commitment(line.commitment)
+            .end();
+    }
+
+    /// The key that `event` parked goes on.
+    pub(super) fn unpark(&mut self, event: u64) {
+        self.line("unpark").number(event).end();
+    }
+
+    /// The counters from `from` to before `to` are given out.
+    pub(super) fn numbers(&mut self, range: &str, from: u64, to: u64) {
+        self.line("numbers").word(range).number(from).number(to).end();
+    }
+}
+
+/// The hash of a commit.
+pub(super) fn link(previous: &Digest, number: u64, at: i64, entries: &[u8]) -> Digest {
+    let mut sum = Sha256::new();
+    sum.update(previous.0);
+    sum.update(number.to_be_bytes());
+    sum.update(at.to_be_bytes());
+    sum.update(entries);
+    Digest(sum.finalize().into())
+}
+
+/// A commitment to values that must not be readable.
+pub(super) fn commitment(salt: &Salt, values: &[&str]) -> Digest {
+    let mut sum = Sha256::new();
+    sum.update(salt);
+    for value in values {
+        sum.update((value.len() as u64).to_be_bytes());
+        sum.update(value);
+    }
+    Digest(sum.finalize().into())
+}
+
+/// Lower case, and without the formatter: it runs several times per event.
+pub(super) fn hex(text: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    text.reserve(bytes.len() * 2);
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+}
+
+/// A word of a line as it was before it was escaped.
+pub(super) fn unescape(word: &str) -> String {
+    if word == "-" {
+        return String::new();
+    }
+    let mut text = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once('%') {
+        text.push_str(before);
+        let code = after.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        text.push(code.map_or('%', char::from));
+        rest = after.get(2..).unwrap_or("");
+    }
+    text.push_str(rest);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_never_ends_a_line_early() {
+        let mut entries = Entries::default();
+        entries.operator("mary ann", "50% off\nunpark 7");
+        assert_eq!(entries.as_bytes(), b"operator mary%20ann 50%25%20off%0aunpark%207\n");
+        assert_eq!(unescape("50%25%20off%0aunpark%207"), "50% off\nunpark 7");
+        assert_eq!(unescape("-"), "");
+    }
+
+    #[test]
+    fn values_cannot_change_places_inside_a_commitment() {
+        let salt = [7; 16];
+        assert_ne!(commitment(&salt, &["ab", "c"]), commitment(&salt, &["a", "bc"]));
+        assert_ne!(commitment(&salt, &["a"]), commitment(&[8; 16], &["a"]));
+    }
+}

@@ -1,0 +1,303 @@
+//! What is read: short transactions on connections of their own, never the writer's.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use crate::delivery::{Consignment, DeliveryId, Due, State};
+use crate::event::{Digest, Seen};
+use crate::journal::error::JournalError;
+use crate::journal::request::{Anchor, Facts, Needs, Sizes};
+use crate::journal::schema::{hash, number, row_id, state_of, timestamp};
+use crate::journal::store;
+
+/// Connections that are kept for the next reader.
+const KEPT: usize = 4;
+
+/// The reading side of a journal; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Reader {
+    /// Reads the journal at `path`.
+    pub(super) fn new(path: &Path) -> Self {
+        let shared = Shared { path: path.to_owned(), idle: Mutex::new(Vec::new()) };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The database file.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// Runs `read` in one transaction, so that all of it sees the same moment.
+    pub(super) fn read<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, ReadError>,
+    ) -> Result<T, JournalError> {
+        let idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => store::open_reader(&self.shared.path)?,
+        };
+        let result = connection
+            .unchecked_transaction()
+            .map_err(ReadError::from)
+            .and_then(|transaction| read(&transaction));
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+        result.map_err(|error| error.at(&self.shared.path))
+    }
+
+    /// What deciding a batch has to know.
+    pub fn facts(&self, needs: &Needs) -> Result<Facts, JournalError> {
+        self.read(|connection| {
+            let mut facts = Facts::default();
+            seen(connection, needs, &mut facts)?;
+            objects(connection, needs, &mut facts)?;
+            parked(connection, needs, &mut facts)?;
+            Ok(facts)
+        })
+    }
+
+    /// The deliveries of a target that are not final, in their order, from the one behind `after`.
+    pub fn due(
+        &self,
+        target: &str,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<Due>, JournalError> {
+        self.read(|connection| {
+            let Some(number) = name_number(connection, target)? else { return Ok(Vec::new()) };
+            let target: Arc<str> = Arc::from(target);
+            let mut statement = connection.prepare_cached(
+                "SELECT id, key, state, due, attempts FROM deliveries
+                 WHERE target = ?1 AND state < 10 AND id > ?2 ORDER BY id LIMIT ?3",
+            )?;
+            let rows = statement.query(params![number, row_id(after), count(limit)])?;
+            all_due(rows, &target)
+        })
+    }
+
+    /// The same for one lane of a target.
+    pub fn due_of_key(
+        &self,
+        target: &str,
+        key: &str,
+        after: DeliveryId,
+        limit: usize,
+    ) -> Result<Vec<Due>, JournalError> {
+        self.read(|connection| {
+            let Some(number) = name_number(connection, target)? else { return Ok(Vec::new()) };
+            let target: Arc<str> = Arc::from(target);
+            let mut statement = connection.prepare_cached(
+                "SELECT id, key, state, due, attempts FROM deliveries
+                 WHERE target = ?1 AND lane = ?2 AND key = ?3 AND state < 10 AND id > ?4
+                 ORDER BY id LIMIT ?5",
+            )?;
+            let rows =
+                statement.query(params![number, hash(key), key, row_id(after), count(limit)])?;
+            all_due(rows, &target)
+        })
+    }
+
+    /// What is to be sent, in the order of `ids`; what is not there is left out.
+    pub fn consignments(&self, ids: &[DeliveryId]) -> Result<Vec<Consignment>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT name, bytes, prepared FROM deliveries JOIN documents ON delivery = id
+                 WHERE id = ?1",
+            )?;
+            let mut consignments = Vec::with_capacity(ids.len());
+            for id in ids {
+                let found = statement.query_row([row_id(*id)], |row| {
+                    let (name, document, prepared) = (row.get(0)?, row.get(1)?, row.get(2)?);
+                    Ok(Consignment { id: *id, name, document, prepared })
+                });
+                consignments.extend(found.optional()?);
+            }
+            Ok(consignments)
+        })
+    }
+
+    /// The bytes of an event, while they are kept.
+    pub fn event_raw(&self, event: u64) -> Result<Option<Vec<u8>>, JournalError> {
+        self.read(|connection| {
+            let raw = connection
+                .prepare_cached("SELECT raw FROM payloads WHERE event = ?1")?
+                .query_row([row_id(event)], |row| row.get(0));
+            Ok(raw.optional()?)
+        })
+    }
+
+    /// The events that wait behind a parked key, in their order, with their bytes.
+    pub fn waiting_of_key(&self, key: &str) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT id, raw FROM events JOIN payloads ON event = id
+                 WHERE key = ?1 AND verdict = 5 ORDER BY id",
+            )?;
+            let rows = statement.query_map([key], |row| Ok((number(row.get(0)?), row.get(1)?)))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The keys that are parked, with the event that parked each.
+    pub fn parked_keys(&self) -> Result<Vec<(String, u64)>, JournalError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT key, event FROM parked ORDER BY event")?;
+            let rows = statement.query_map([], |row| Ok((row.get(0)?, number(row.get(1)?))))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
+    /// The head of the chain.
+    pub fn anchor(&self) -> Result<Anchor, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT number, hash FROM commits ORDER BY number DESC LIMIT 1")?;
+            let anchor = statement.query_row([], |row| {
+                Ok(Anchor { number: number(row.get(0)?), hash: Digest(row.get(1)?) })
+            })?;
+            Ok(anchor)
+        })
+    }
+
+    /// What the journal takes and what is left for it.
+    pub fn sizes(&self) -> Result<Sizes, JournalError> {
+        let path = self.path();
+        let io = JournalError::io;
+        let database = std::fs::metadata(path).map_err(io(path))?.len();
+        let wal = std::fs::metadata(store::wal_of(path)).map_or(0, |wal| wal.len());
+        let directory = store::directory_of(path);
+        let facts = rustix::fs::statvfs(directory).map_err(|error| io(directory)(error.into()))?;
+        Ok(Sizes { database, wal, free: facts.f_bavail.saturating_mul(facts.f_frsize) })
+    }
+}
+
+/// Why a read failed, before the place is known.
+#[derive(Debug)]
+pub(super) enum ReadError {
+    Sqlite(rusqlite::Error),
+    Damaged { what: &'static str, id: u64 },
+}
+
+impl From<rusqlite::Error> for ReadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl ReadError {
+    fn at(self, path: &Path) -> JournalError {
+        match self {
+            Self::Sqlite(error) => JournalError::sqlite(path)(error),
+            Self::Damaged { what, id } => JournalError::Damaged { path: path.to_owned(), what, id },
+        }
+    }
+}
+
+fn seen(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
+    let mut statement =
+        connection.prepare_cached("SELECT event, digest FROM seen WHERE identity = ?1")?;
+    let mut look = |identity: crate::event::Identity| {
+        let found = statement.query_row([&identity.0[..]], |row| {
+            Ok(Seen { event: number(row.get(0)?), digest: Digest(row.get(1)?) })
+        });
+        found.optional()
+    };
+    for (identity, digest) in &needs.identities {
+        let Some(seen) = look(*identity)? else { continue };
+        facts.seen.insert(*identity, seen);
+        if seen.digest != *digest {
+            let reused = identity.reused_by(digest);
+            if let Some(seen) = look(reused)? {
+                facts.seen.insert(reused, seen);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn objects(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
+    let mut statement = connection
+        .prepare_cached("SELECT status FROM objects WHERE lifecycle = ?1 AND object = ?2")?;
+    let mut last: Option<(&Arc<str>, Option<i64>)> = None;
+    for (lifecycle, object) in &needs.objects {
+        let known = match last {
+            Some((name, number)) if name == lifecycle => number,
+            _ => name_number(connection, lifecycle)?,
+        };
+        last = Some((lifecycle, known));
+        let Some(known) = known else { continue };
+        let status = statement.query_row(params![known, object], |row| row.get(0)).optional()?;
+        if let Some(status) = status {
+            facts.objects.insert((lifecycle.clone(), object.clone()), status);
+        }
+    }
+    Ok(())
+}
+
+fn parked(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
+    let any = connection
+        .prepare_cached("SELECT 1 FROM parked LIMIT 1")?
+        .query_row([], |_| Ok(()))
+        .optional()?;
+    if any.is_none() {
+        return Ok(());
+    }
+    let mut statement = connection.prepare_cached("SELECT event FROM parked WHERE key = ?1")?;
+    for key in &needs.keys {
+        let event = statement.query_row([key], |row| row.get(0)).optional()?;
+        if let Some(event) = event {
+            facts.parked.insert(key.clone(), number(event));
+        }
+    }
+    Ok(())
+}
+
+/// The number of a configured name, if any row ever had it.
+pub(super) fn name_number(connection: &Connection, name: &str) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM names WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()
+}
+
+/// A limit as SQLite wants it.
+pub(super) fn count(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn all_due(mut rows: rusqlite::Rows<'_>, target: &Arc<str>) -> Result<Vec<Due>, ReadError> {
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        all.push(Due {
+            id: number(row.get(0)?),
+            target: target.clone(),
+            key: Arc::from(row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?),
+            state: state(row, 0, 2)?,
+            due: timestamp(row.get(3)?),
+            attempts: row.get(4)?,
+        });
+    }
+    Ok(all)
+}
+
+/// The state in column `code` of the delivery in column `id`.
+pub(super) fn state(row: &Row<'_>, id: usize, code: usize) -> Result<State, ReadError> {
+    let id = number(row.get(id)?);
+    state_of(row.get(code)?).ok_or(ReadError::Damaged { what: "delivery", id })
+}

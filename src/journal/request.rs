@@ -1,0 +1,137 @@
+//! What is asked of the journal and what it answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::delivery::{DeliveryId, Due, State};
+use crate::event::{Decision, Digest, Identity, Seen};
+
+/// What deciding a batch has to know first.
+#[derive(Clone, Debug, Default)]
+pub struct Needs {
+    /// The identities of the events, with the digests of their bytes.
+    pub identities: Vec<(Identity, Digest)>,
+    /// (lifecycle, object) of every step that an event asks for.
+    pub objects: Vec<(Arc<str>, String)>,
+    /// The keys of the events.
+    pub keys: Vec<String>,
+}
+
+/// What the journal knows about that. What is absent is unknown.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The identities that were seen before. Where one is known with another digest than the one
+    /// asked for, [`Identity::reused_by`] of that digest is looked up as well.
+    pub seen: HashMap<Identity, Seen>,
+    /// The status of the objects that have one.
+    pub objects: HashMap<(Arc<str>, String), String>,
+    /// The keys that are parked, with the event that parked them.
+    pub parked: HashMap<String, u64>,
+}
+
+/// Who asked for something, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The user.
+    pub who: String,
+    /// The reason, in the user's words.
+    pub why: String,
+}
+
+/// Events that were decided together and are committed together.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// The digest of the plan (mappings, schemas, tables, engine) that decided them.
+    pub plan: Digest,
+    /// The generation of the configuration.
+    pub generation: u64,
+    /// When.
+    pub at: Timestamp,
+    /// The operator who asked for it, where events are decided again.
+    pub operator: Option<Operator>,
+    /// The decisions, in the order in which the events came.
+    pub decisions: Vec<Decision>,
+}
+
+/// A batch that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The number of the commit in the chain.
+    pub commit: u64,
+    /// The number of each decision's event, in the order of the batch.
+    pub events: Vec<u64>,
+    /// The new deliveries, in their order.
+    pub deliveries: Vec<Due>,
+}
+
+/// What an operator does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The user.
+    pub who: String,
+    /// The reason.
+    pub why: String,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub what: What,
+}
+
+/// The kinds of actions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A delivery that is dead, in doubt or due later is due now, with no attempts counted.
+    Release(DeliveryId),
+    /// A delivery that is not final is given up.
+    Discard(DeliveryId),
+    /// A parked key goes on without the event that parked it.
+    Unpark(String),
+}
+
+/// An action that is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActionDone {
+    /// The number of the commit in the chain.
+    pub commit: u64,
+    /// What it was done to.
+    pub on: Done,
+}
+
+/// What an action was done to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// A delivery.
+    Delivery {
+        /// As it is now.
+        now: Due,
+        /// The state that it was in.
+        was: State,
+    },
+    /// A key.
+    Unparked {
+        /// The event that had parked it.
+        event: u64,
+    },
+}
+
+/// The head of the chain: kept outside, it proves that nothing before it was changed or cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Anchor {
+    /// The number of the last commit.
+    pub number: u64,
+    /// Its hash.
+    pub hash: Digest,
+}
+
+/// What the journal takes and what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Sizes {
+    /// Bytes of the database file.
+    pub database: u64,
+    /// Bytes of the write-ahead log.
+    pub wal: u64,
+    /// Bytes that its file system has left for us.
+    pub free: u64,
+}
