@@ -11,5 +11,6 @@ pub mod lifecycle;
 pub mod metrics;
 pub mod partner;
 pub mod source;
+pub mod table;
 pub mod target;
 pub mod yaml;
