@@ -8,6 +8,7 @@ pub mod event;
 pub mod fault;
 pub mod journal;
 pub mod lifecycle;
+pub mod mapping;
 pub mod metrics;
 pub mod partner;
 pub mod source;

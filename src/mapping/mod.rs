@@ -1,0 +1,25 @@
+//! From the document that came in to the document that goes out, as a file declares it.
+//!
+//! The life of a mapping: [`read`] takes the file as written, [`compile`] checks every path,
+//! expression, segment, field and code in it against both schemas and the tables, and
+//! [`Mapping::apply`] makes one document of one source. A mapping is compiled or absent; all
+//! mistakes of a file are reported at once, each with its line and column.
+//!
+//! Pure: the caller brings the texts of all files, and nothing here reads a clock, a disk or a
+//! network. The language is described in `docs/mapping.md`, whose examples are tests.
+
+mod apply;
+mod compile;
+mod condition;
+mod expr;
+mod field;
+mod file;
+mod lookup;
+mod number;
+mod rule;
+mod written;
+
+pub use apply::{Fault, Mapping};
+pub use compile::{Inputs, compile};
+pub use condition::Condition;
+pub use file::{FieldEntry, MappingFile, PadEntry, RuleEntry, SegmentEntry, ValueEntry, read};
