@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::document::{Builder, Document, Kind};
 use crate::idoc::columns::{Columns, DataRecord, data_record};
 use crate::idoc::control::{CONTROL, EDI_DC40, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::idoc::nest::{Nest, Open};
 use crate::idoc::types::{Type, Types};
 use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
-use crate::schema::ElementId;
+use crate::schema::{Element, ElementId};
 
 /// The field that keeps what the type does not declare.
 const SDATA: &str = "SDATA";
@@ -20,10 +21,7 @@ pub(super) struct Assembly<'l> {
     kind: Option<Arc<Type>>,
     builder: Builder,
     problems: Problems,
-    /// The open segments, the root first.
-    open: Vec<Open>,
-    /// For each open segment and each of its declared children: how many there were.
-    counts: Vec<u64>,
+    nest: Nest,
     /// The current record.
     place: Place,
     /// Bytes of the current record, as text.
@@ -34,22 +32,6 @@ pub(super) struct Assembly<'l> {
     document_number: String,
 }
 
-/// An open segment, or the root.
-#[derive(Clone, Debug)]
-struct Open {
-    id: ElementId,
-    /// `SEGNUM`; that of the root is 0.
-    number: Option<u32>,
-    /// The furthest of its declared children that was opened, and the last one.
-    position: u32,
-    last: u32,
-    /// Where its children begin in `counts`.
-    counts: usize,
-    /// How many segments of its name were before it.
-    before: u64,
-    place: Place,
-}
-
 impl<'l> Assembly<'l> {
     pub(super) fn new(limits: &'l Limits, start: u64) -> Self {
         Self {
@@ -58,8 +40,7 @@ impl<'l> Assembly<'l> {
             kind: None,
             builder: Builder::new(),
             problems: Problems::new(limits.problems),
-            open: Vec::new(),
-            counts: Vec::new(),
+            nest: Nest::default(),
             place: Place::default(),
             length: 0,
             in_control: false,
@@ -132,13 +113,13 @@ impl<'l> Assembly<'l> {
             self.undecoded(&record);
             return Ok(());
         }
-        match self.place_of(&kind, candidates, record.parent) {
+        match self.nest.place_of(&kind, candidates, record.parent) {
             Some((depth, id)) => self.open_below(&kind, depth, id, &record),
             None => self.open_orphan(&kind, candidates, &record),
         }
         self.fields(&kind, &record);
         self.check_number(&record);
-        if self.open.len() > self.limits.depth {
+        if self.nest.depth() > self.limits.depth {
             let message = format!("nested deeper than {} levels", self.limits.depth);
             return Err(self.frame_error("too-deep", message));
         }
@@ -193,66 +174,22 @@ impl<'l> Assembly<'l> {
         FrameError { code, message, place: self.place.clone() }
     }
 
-    /// The open segment and the declaration that this segment belongs to: the innermost one where
-    /// it is in order and still allowed, else the innermost one; among equals, the one that
-    /// `PSGNUM` names.
-    fn place_of(
-        &self,
-        kind: &Type,
-        candidates: &[ElementId],
-        parent: Option<u32>,
-    ) -> Option<(usize, ElementId)> {
-        let mut best = None;
-        for (depth, open) in self.open.iter().enumerate().rev() {
-            for id in candidates.iter().copied() {
-                let (home, position) = kind.home(id);
-                if home != open.id {
-                    continue;
-                }
-                let fits = position >= open.position
-                    && self.count(open, position) < kind.schema.element(id).max;
-                let rank =
-                    2 * u32::from(fits) + u32::from(parent.is_some() && parent == open.number);
-                if best.is_none_or(|(other, _, _)| rank > other) {
-                    best = Some((rank, depth, id));
-                }
-            }
-        }
-        best.map(|(_, depth, id)| (depth, id))
-    }
-
-    fn count(&self, open: &Open, position: u32) -> u64 {
-        self.counts.get(open.counts + position as usize).copied().unwrap_or(0)
-    }
-
     fn open_below(&mut self, kind: &Type, depth: usize, id: ElementId, record: &DataRecord<'_>) {
         self.close_to(Some(kind), depth + 1);
-        let (_, position) = kind.home(id);
+        let entry = self.nest.enter(kind.home(id).1);
         let element = kind.schema.element(id);
-        let Some(parent) = self.open.last_mut() else {
-            return;
-        };
-        // Of a run of segments in the wrong place, the first is enough.
-        let too_early = position < parent.position && position != parent.last;
-        parent.last = position;
-        parent.position = parent.position.max(position);
-        let (number, at) = (parent.number, parent.counts + position as usize);
-        let before = self.counts.get(at).copied().unwrap_or(0);
-        if let Some(count) = self.counts.get_mut(at) {
-            *count += 1;
-        }
-        self.push(id, record.number, before);
+        self.push(id, record.number, entry.before);
         self.builder.open(Kind::Segment, &element.name, self.offset(0));
-        if too_early {
+        if entry.too_early {
             let message = "stands behind a segment that it must precede";
             self.problem(Severity::Error, "wrong-order", "", message);
         }
         // Once is enough: the others are too many for the same reason.
-        if before == element.max {
+        if entry.before == element.max {
             let message = format!("more often than declared, at most {}", element.max);
             self.problem(Severity::Error, "too-many-segments", "", message);
         }
-        if record.parent.is_some() && number.is_some() && record.parent != number {
+        if record.parent.is_some() && entry.parent.is_some() && record.parent != entry.parent {
             let message = "PSGNUM is not the SEGNUM of the parent by definition";
             self.problem(Severity::Warning, "parent-number", "", message);
         }
@@ -281,7 +218,7 @@ impl<'l> Assembly<'l> {
 
     /// Decodes the segment data into the segment opened last.
     fn fields(&mut self, kind: &Type, record: &DataRecord<'_>) {
-        let Some(id) = self.open.last().map(|open| open.id) else {
+        let Some(id) = self.nest.last().map(|open| open.id) else {
             return;
         };
         let mut columns = record.data.trimmed();
@@ -366,42 +303,32 @@ impl<'l> Assembly<'l> {
 
     /// Closes segments until `depth` of them are open, and reports what is missing in them.
     fn close_to(&mut self, kind: Option<&Type>, depth: usize) {
-        while self.open.len() > depth {
-            if let (Some(kind), Some(open)) = (kind, self.open.last().cloned()) {
-                self.check_missing(kind, &open);
+        while self.nest.depth() > depth {
+            if let (Some(kind), Some(open)) = (kind, self.nest.last().cloned()) {
+                for (element, count) in open.missing(kind, &self.nest) {
+                    self.report_missing(element, count, &open.place);
+                }
             }
-            if let Some(open) = self.open.pop() {
-                self.counts.truncate(open.counts);
-                self.builder.close();
-            }
+            self.nest.pop();
+            self.builder.close();
         }
     }
 
-    fn check_missing(&mut self, kind: &Type, open: &Open) {
-        for (position, id) in kind.schema.element(open.id).children().iter().enumerate() {
-            let element = kind.schema.element(*id);
-            let count = self.counts.get(open.counts + position).copied().unwrap_or(0);
-            if element.kind != Kind::Segment || count >= u64::from(element.min) {
-                continue;
-            }
-            let message = match count {
-                0 => "mandatory segment is missing".to_owned(),
-                _ => format!("occurs {count} times, but at least {} are needed", element.min),
-            };
-            // The place is that of the segment that should have had it.
-            let current = std::mem::replace(&mut self.place, open.place.clone());
-            self.problem(Severity::Error, "missing-segment", &element.name, message);
-            self.place = current;
-        }
+    /// The place is that of the segment that should have had the missing one.
+    fn report_missing(&mut self, element: &Element, count: u64, place: &Place) {
+        let message = match count {
+            0 => "mandatory segment is missing".to_owned(),
+            _ => format!("occurs {count} times, but at least {} are needed", element.min),
+        };
+        let current = std::mem::replace(&mut self.place, place.clone());
+        self.problem(Severity::Error, "missing-segment", &element.name, message);
+        self.place = current;
     }
 
     fn push(&mut self, id: ElementId, number: Option<u32>, before: u64) {
-        let counts = self.counts.len();
-        let children =
-            self.kind.as_ref().map_or(0, |kind| kind.schema.element(id).children().len());
-        self.counts.resize(counts + children, 0);
-        let place = self.place.clone();
-        self.open.push(Open { id, number, position: 0, last: 0, counts, before, place });
+        let kind = self.kind.as_ref();
+        let children = kind.map_or(0, |kind| kind.schema.element(id).children().len());
+        self.nest.push(Open::new(id, number, before, self.place.clone()), children);
     }
 
     /// An offset in the document, for byte `at` of the record.
@@ -416,20 +343,12 @@ impl<'l> Assembly<'l> {
         name: &str,
         message: impl Into<String>,
     ) {
-        let (open, kind, place) = (&self.open, &self.kind, &self.place);
+        let (nest, kind, place) = (&self.nest, &self.kind, &self.place);
         let in_control = self.in_control;
         self.problems.push(severity, || {
-            let mut path = String::new();
+            let mut path = kind.as_deref().map_or_else(String::new, |kind| nest.path(kind));
             if in_control {
-                path.push_str(CONTROL);
-            }
-            for open in open.iter().skip(1) {
-                if let Some(kind) = kind {
-                    append_name(&mut path, &kind.schema.element(open.id).name);
-                }
-                if open.before > 0 {
-                    path += &format!("[{}]", open.before);
-                }
+                append_name(&mut path, CONTROL);
             }
             append_name(&mut path, name);
             let place = Place { path, ..place.clone() };

@@ -19,6 +19,7 @@ mod columns;
 mod control;
 mod definition;
 mod frame;
+mod nest;
 mod read;
 mod record;
 mod types;
