@@ -10,6 +10,7 @@
 //! | [`json`] | JSON, JSON Schema |
 
 pub mod document;
+pub mod format;
 pub mod idoc;
 pub mod json;
 pub mod path;
@@ -17,6 +18,7 @@ pub mod reading;
 pub mod schema;
 
 pub use document::{Builder, Document, Kind, Node, NodeId};
+pub use format::{Format, UnknownFormat};
 pub use path::{Path, PathError, Step};
 pub use reading::{FrameError, Limits, Place, Problem, Reading, Severity};
 pub use schema::{DataType, Element, ElementId, Resolved, Schema};

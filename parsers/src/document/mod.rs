@@ -9,9 +9,14 @@
 //! computes with them chooses exact decimals. The raw bytes stay outside, named by
 //! [`Reading::span`](crate::Reading).
 
+mod builder;
+mod names;
+
 use std::fmt;
 
-use crate::path::append_name;
+use crate::document::names::Names;
+
+pub use builder::Builder;
 
 /// What a node is.
 ///
@@ -100,10 +105,7 @@ impl Document {
 
     /// The heap bytes that this document holds.
     pub fn heap_bytes(&self) -> usize {
-        self.text.capacity()
-            + self.slots.capacity() * size_of::<Slot>()
-            + self.names.text.capacity()
-            + self.names.spans.capacity() * size_of::<(u32, u32)>()
+        self.text.capacity() + self.slots.capacity() * size_of::<Slot>() + self.names.heap_bytes()
     }
 
     fn slot(&self, at: u32) -> Slot {
@@ -241,220 +243,6 @@ impl<'a> Iterator for Children<'a> {
     }
 }
 
-/// Builds a [`Document`] in document order: open, put, close.
-///
-/// A builder can be reused for the next document ([`Builder::finish`] leaves it empty).
-#[derive(Debug, Default)]
-pub struct Builder {
-    document: Document,
-    open: Vec<u32>,
-}
-
-impl Builder {
-    /// An empty builder.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// An empty builder with room for `nodes` nodes and `text` bytes of text.
-    pub fn with_capacity(nodes: usize, text: usize) -> Self {
-        let mut builder = Self::default();
-        builder.document.slots.reserve(nodes);
-        builder.document.text.reserve(text);
-        builder
-    }
-
-    /// Opens a container; everything put until [`close`](Self::close) is below it.
-    pub fn open(&mut self, kind: Kind, name: &str, offset: usize) -> NodeId {
-        let id = self.push(kind, name, offset);
-        self.open.push(id.0);
-        id
-    }
-
-    /// Closes the container opened last. Without an open one it does nothing.
-    pub fn close(&mut self) {
-        if let Some(at) = self.open.pop() {
-            let end = self.document.slots.len() as u32;
-            if let Some(slot) = self.document.slots.get_mut(at as usize) {
-                slot.end = end;
-            }
-        }
-    }
-
-    /// Puts a node with text and no children.
-    pub fn put(&mut self, kind: Kind, name: &str, text: &str, offset: usize) -> NodeId {
-        let id = self.push(kind, name, offset);
-        let at = self.document.text.len() as u32;
-        self.document.text.push_str(text);
-        if let Some(slot) = self.document.slots.get_mut(id.index()) {
-            (slot.text_at, slot.text_len) = (at, text.len() as u32);
-        }
-        id
-    }
-
-    /// Puts a copy of `node` and all below it, under `name`.
-    pub fn copy(&mut self, node: Node<'_>, name: &str) {
-        if node.is_scalar() || node.kind() == Kind::Null {
-            self.put(node.kind(), name, node.text(), node.offset());
-            return;
-        }
-        self.open(node.kind(), name, node.offset());
-        for child in node.children() {
-            self.copy(child, child.name());
-        }
-        self.close();
-    }
-
-    /// How many containers are open.
-    pub fn depth(&self) -> usize {
-        self.open.len()
-    }
-
-    /// The number of nodes so far.
-    pub fn len(&self) -> usize {
-        self.document.slots.len()
-    }
-
-    /// Whether nothing was put yet.
-    pub fn is_empty(&self) -> bool {
-        self.document.slots.is_empty()
-    }
-
-    /// The bytes of text so far; nodes and text of one document must stay below 4 GiB each, which
-    /// [`Limits::document`](crate::Limits) sees to.
-    pub fn text_len(&self) -> usize {
-        self.document.text.len()
-    }
-
-    /// Where the container opened last is, for people: `claim/items[3]`. Names are cut at 60
-    /// characters, since a key can be as long as the input.
-    pub(crate) fn path(&self) -> String {
-        let mut path = String::new();
-        let mut list: Option<u32> = None;
-        for at in self.open.iter().copied() {
-            let node = Node { document: &self.document, at };
-            if let Some(list) = list {
-                let before = Children { document: &self.document, next: list + 1, end: at };
-                path.push_str(&format!("[{}]", before.count()));
-            }
-            let name: String = node.name().chars().take(60).collect();
-            append_name(&mut path, &name);
-            list = (node.kind() == Kind::List).then_some(at);
-        }
-        path
-    }
-
-    /// Where a node that was put begins in the source.
-    pub(crate) fn offset(&self, id: NodeId) -> usize {
-        self.document.node(id).offset()
-    }
-
-    /// Appends to `found` the children of the container opened last whose name an earlier one has.
-    ///
-    /// `seen` is working space for one builder and one document: which container saw a name last.
-    pub(crate) fn repeated(&self, seen: &mut Vec<u32>, found: &mut Vec<NodeId>) {
-        let Some(container) = self.open.last().copied() else {
-            return;
-        };
-        seen.resize(self.document.names.spans.len() + 1, 0);
-        let children = Children {
-            document: &self.document,
-            next: container + 1,
-            end: self.document.slots.len() as u32,
-        };
-        for child in children {
-            if let Some(seen) = seen.get_mut(child.slot().name as usize) {
-                if *seen == container + 1 {
-                    found.push(child.id());
-                }
-                *seen = container + 1;
-            }
-        }
-    }
-
-    /// Closes what is open and returns the document. An empty builder gives an empty group.
-    pub fn finish(&mut self) -> Document {
-        if self.document.slots.is_empty() {
-            self.push(Kind::Group, "", 0);
-        }
-        while !self.open.is_empty() {
-            self.close();
-        }
-        std::mem::take(&mut self.document)
-    }
-
-    fn push(&mut self, kind: Kind, name: &str, offset: usize) -> NodeId {
-        let name = self.document.names.intern(name);
-        let at = self.document.slots.len() as u32;
-        let offset = u32::try_from(offset).unwrap_or(u32::MAX);
-        self.document.slots.push(Slot { kind, name, text_at: 0, text_len: 0, end: at + 1, offset });
-        NodeId(at)
-    }
-}
-
-/// Names, each stored once. Id 0 is the empty name.
-///
-/// The index is a small open-addressing table over the spans: most documents have few names, and
-/// a `HashMap<String, _>` would allocate for each.
-#[derive(Clone, Default)]
-struct Names {
-    text: String,
-    spans: Vec<(u32, u32)>,
-    /// Ids plus one, 0 for free; a power of two long, at most half full.
-    index: Vec<u32>,
-}
-
-impl Names {
-    fn text_of(&self, id: u32) -> &str {
-        let Some((from, len)) = (id as usize).checked_sub(1).and_then(|at| self.spans.get(at))
-        else {
-            return "";
-        };
-        self.text.get(*from as usize..(*from + *len) as usize).unwrap_or("")
-    }
-
-    fn intern(&mut self, name: &str) -> u32 {
-        if name.is_empty() {
-            return 0;
-        }
-        if self.index.len() < (self.spans.len() + 1) * 2 {
-            self.grow();
-        }
-        let mask = self.index.len() - 1;
-        let mut at = hash(name) as usize & mask;
-        loop {
-            match self.index[at] {
-                0 => break,
-                id if self.text_of(id) == name => return id,
-                _ => at = (at + 1) & mask,
-            }
-        }
-        self.spans.push((self.text.len() as u32, name.len() as u32));
-        self.text.push_str(name);
-        let id = self.spans.len() as u32;
-        self.index[at] = id;
-        id
-    }
-
-    fn grow(&mut self) {
-        let size = (self.spans.len() * 4).next_power_of_two().max(32);
-        self.index.clear();
-        self.index.resize(size, 0);
-        for id in 1..=self.spans.len() as u32 {
-            let mut at = hash(self.text_of(id)) as usize & (size - 1);
-            while self.index[at] != 0 {
-                at = (at + 1) & (size - 1);
-            }
-            self.index[at] = id;
-        }
-    }
-}
-
-/// FNV-1a: names are short, and a document's own names are bounded by its limits.
-fn hash(name: &str) -> u32 {
-    name.bytes().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -501,7 +289,7 @@ mod tests {
             builder.put(Kind::Text, &format!("name{}", n % 250), "x", n);
         }
         let document = builder.finish();
-        assert_eq!(document.names.spans.len(), 250);
+        assert_eq!(document.names.len(), 250);
         assert_eq!(document.root().nth(499).unwrap().name(), "name249");
     }
 
