@@ -170,12 +170,17 @@ impl fmt::Display for Path {
 }
 
 /// Appends a name to the path of a problem: `E1EDK01/CURCY`, `` `/NS/E1A`/BELNR ``.
+///
+/// Names can come from the input. They are cut at 60 characters and hold no control characters, so
+/// that no message breaks the line of a log.
 pub(crate) fn append_name(path: &mut String, name: &str) {
     if !path.is_empty() && !name.is_empty() {
         path.push('/');
     }
     let quote = if name.contains(['.', '/', '[', ']']) { "`" } else { "" };
-    path.extend([quote, name, quote]);
+    path.push_str(quote);
+    path.extend(name.chars().take(60).map(|c| if c.is_control() { '?' } else { c }));
+    path.push_str(quote);
 }
 
 #[cfg(test)]

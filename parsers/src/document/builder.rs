@@ -88,8 +88,7 @@ impl Builder {
         self.document.text.len()
     }
 
-    /// Where the container opened last is, for people: `claim/items[3]`. Names are cut at 60
-    /// characters, since a key can be as long as the input.
+    /// Where the container opened last is, for people: `claim/items[3]`.
     pub(crate) fn path(&self) -> String {
         let mut path = String::new();
         let mut list: Option<u32> = None;
@@ -99,8 +98,7 @@ impl Builder {
                 let before = Children { document: &self.document, next: list + 1, end: at };
                 path.push_str(&format!("[{}]", before.count()));
             }
-            let name: String = node.name().chars().take(60).collect();
-            append_name(&mut path, &name);
+            append_name(&mut path, node.name());
             list = (node.kind() == Kind::List).then_some(at);
         }
         path

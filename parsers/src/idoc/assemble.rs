@@ -101,6 +101,10 @@ impl<'l> Assembly<'l> {
         self.place.segment = segment;
         self.check_limits()?;
         let record = data_record(columns);
+        if !is_segment_name(record.definition) {
+            self.not_a_segment(columns);
+            return Ok(());
+        }
         let Some(kind) = self.kind.clone() else {
             self.undecoded(&record);
             self.check_number(&record);
@@ -214,6 +218,16 @@ impl<'l> Assembly<'l> {
         self.field(SDATA, SDATA_LENGTH, &mut data);
         self.builder.close();
         self.too_long(record.data, SDATA_LENGTH);
+    }
+
+    /// Keeps a record that begins with no segment name. What it begins with may be personal data,
+    /// so it becomes no name.
+    fn not_a_segment(&mut self, mut record: Columns<'_>) {
+        let message = "no segment name; is there a line end inside of the field before?";
+        self.problem(Severity::Error, "not-a-segment", "", message);
+        self.builder.open(Kind::Segment, "?", self.offset(0));
+        self.field(SDATA, usize::MAX, &mut record);
+        self.builder.close();
     }
 
     /// Decodes the segment data into the segment opened last.
@@ -355,4 +369,10 @@ impl<'l> Assembly<'l> {
             Problem { severity, code, message: message.into(), place }
         });
     }
+}
+
+/// Whether the text can be the name of a segment definition.
+fn is_segment_name(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'/' | b'-');
+    !text.is_empty() && text.bytes().all(allowed)
 }

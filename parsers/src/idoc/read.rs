@@ -27,6 +27,7 @@ use crate::reading::{FrameError, Limits, Reading};
 /// | `missing-segment`, `missing-parent` | error | a mandatory segment, the parent of a segment |
 /// | `too-many-segments`, `wrong-order` | error | more or earlier than declared |
 /// | `too-long` | error | a record of more than 524 or 1063 characters |
+/// | `not-a-segment` | error | a record that begins with no name, as after a line end in a field |
 /// | `invalid-utf8` | error | the record is decoded as ISO 8859-1, to find what else is wrong |
 ///
 /// Segment numbers may have gaps and repeat, and header fields may be blank: senders filter
@@ -102,5 +103,124 @@ impl<R: BufRead> Iterator for Reader<R> {
     /// limits.
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, BufReader, Read};
+
+    use super::*;
+    use crate::idoc::read_schema;
+
+    const VEHICLE: &str = include_str!("../../../mappings/schemas/idoc/ZVEHREG01.idoc");
+
+    fn types() -> Arc<Types> {
+        let mut types = Types::new();
+        types.add(Arc::new(read_schema(VEHICLE.as_bytes()).unwrap()));
+        Arc::new(types)
+    }
+
+    fn control() -> String {
+        format!("{:39}{:30}{:455}\n", "EDI_DC40", "ZVEHREG01", "")
+    }
+
+    fn header() -> String {
+        format!("{:63}{:17}\n", "Z2VHHDR000", "WAY1ZZZA6TB000017")
+    }
+
+    fn text_line(text: &str) -> String {
+        format!("{:63}{text}\n", "Z2VHTXT000")
+    }
+
+    fn read(text: &[u8], limits: Limits) -> Vec<Result<Reading, FrameError>> {
+        Reader::new(text, types(), limits).collect()
+    }
+
+    fn code(text: &str, limits: Limits) -> &'static str {
+        let mut results = read(text.as_bytes(), limits);
+        results.pop().unwrap().unwrap_err().code
+    }
+
+    #[test]
+    fn every_limit_ends_the_reader() {
+        let text = [control(), header(), text_line("a"), text_line("b")].concat();
+        let limits = Limits::default();
+        assert_eq!(read(text.as_bytes(), limits).len(), 1);
+        assert_eq!(code(&text, Limits { document: 600, ..limits }), "too-large");
+        assert_eq!(code(&text, Limits { nodes: 5, ..limits }), "too-many-nodes");
+        assert_eq!(code(&text, Limits { depth: 2, ..limits }), "too-deep");
+        let long = text + &text_line(&"x".repeat(1100));
+        assert_eq!(code(&long, Limits { record: 0, ..limits }), "too-long");
+    }
+
+    #[test]
+    fn a_record_above_its_limit_names_its_line() {
+        let text = [control(), header(), text_line(&"x".repeat(3000))].concat();
+        let results = read(text.as_bytes(), Limits { record: 2000, ..Limits::default() });
+        let error = results[0].as_ref().unwrap_err();
+        assert_eq!((error.place.line, error.place.offset), (3, 525 + 81));
+        assert_eq!(results.len(), 1);
+    }
+
+    /// Gives its text, and then fails.
+    struct Broken<'a>(&'a [u8]);
+
+    impl Read for Broken<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            if self.0.is_empty() {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
+            self.0.read(out)
+        }
+    }
+
+    #[test]
+    fn a_document_cut_short_by_a_failure_is_not_returned() {
+        let text = [control(), header(), control(), header()].concat();
+        let input = BufReader::new(Broken(text.as_bytes()));
+        let results: Vec<_> = Reader::new(input, types(), Limits::default()).collect();
+        assert_eq!(results.len(), 2);
+        assert!(results[0].is_ok());
+        let error = results[1].as_ref().unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            ("io", "cannot be read: connection reset")
+        );
+    }
+
+    #[test]
+    fn a_failure_of_the_input_before_its_first_byte_is_an_error() {
+        let input = BufReader::new(Broken(b""));
+        let results: Vec<_> = Reader::new(input, types(), Limits::default()).collect();
+        assert!(matches!(results.as_slice(), [Err(error)] if error.code == "io"));
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_document() {
+        let text = [control(), header(), text_line("a")].concat().repeat(2);
+        let results = read(text.as_bytes(), Limits::default());
+        let second = results[1].as_ref().unwrap();
+        let start = usize::try_from(second.span.start).unwrap();
+        let offset = |name: &str| {
+            let found = second.document.root().descendants().find(|node| node.name() == name);
+            found.unwrap().offset()
+        };
+        assert!(text[start + offset("VIN")..].starts_with("WAY1ZZZA6TB000017"));
+        assert!(text[start + offset("TDLINE")..].starts_with("a\n"));
+        assert!(text[start + offset("Z1VHTXT")..].starts_with("Z2VHTXT000"));
+        assert!(text[start + offset("IDOCTYP")..].starts_with("ZVEHREG01"));
+    }
+
+    #[test]
+    fn problems_hold_no_text_of_the_document() {
+        let secret = "Anna\u{7}Beispiel";
+        let split = "Anna Beispiel\nAnna  Beispiel";
+        let records = [secret, &secret.repeat(20), split].map(text_line).concat();
+        let text = control() + &records;
+        let results = read(text.as_bytes(), Limits::default());
+        let problems = &results[0].as_ref().unwrap().problems;
+        assert!(problems.len() > 4);
+        assert!(problems.iter().all(|problem| !problem.to_string().contains("Anna")));
     }
 }

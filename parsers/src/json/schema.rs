@@ -26,7 +26,7 @@ use crate::schema::{DataType, Element, ElementId, Schema};
 ///
 /// Every problem with its line and column: text that is not JSON, and keywords outside of the
 /// subset of the [module](super). Codes: those of [`read`](super::read), `unknown-type`,
-/// `unsupported-keyword`, `unknown-ref`, `bad-keyword`, `too-large`.
+/// `unsupported-keyword`, `unknown-ref`, `bad-keyword`, `too-large`, `too-deep`.
 pub fn read_schema(bytes: &[u8]) -> Result<Schema, Vec<Problem>> {
     let limits = Limits::default();
     let reading = super::read(bytes, &limits).map_err(|error| {
@@ -108,6 +108,9 @@ impl<'a> Compiler<'a> {
         let Some((node, text)) = self.follow(node) else {
             return;
         };
+        if self.within.len() >= Limits::default().depth {
+            return self.problem(node, "too-deep", "more levels than a document may have");
+        }
         let again = self.within.contains(&node.id());
         let mut element = Element { text, ..self.declaration(node, name) };
         if again {
@@ -402,13 +405,20 @@ mod tests {
     #[test]
     fn references_that_fan_out_are_bounded() {
         let mut text = "{\"$ref\": \"#/$defs/a0\", \"$defs\": {".to_owned();
-        for at in 0..40 {
+        for at in 0..20 {
             let next = format!("{{\"$ref\": \"#/$defs/a{}\"}}", at + 1);
             text += &format!("\"a{at}\": {{\"properties\": {{\"l\": {next}, \"r\": {next}}}}},");
         }
-        text += "\"a40\": {}}}";
+        text += "\"a20\": {}}}";
         let problems = read_schema(text.as_bytes()).unwrap_err();
         assert_eq!(problems[0].code, "too-large");
+        let mut chain = "{\"$ref\": \"#/$defs/a0\", \"$defs\": {".to_owned();
+        for at in 0..1000 {
+            let next = format!("{{\"$ref\": \"#/$defs/a{}\"}}", at + 1);
+            chain += &format!("\"a{at}\": {{\"properties\": {{\"x\": {next}}}}},");
+        }
+        chain += "\"a1000\": {}}}";
+        assert_eq!(read_schema(chain.as_bytes()).unwrap_err()[0].code, "too-deep");
         let loops = r##"{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}}"##;
         assert_eq!(read_schema(loops.as_bytes()).unwrap_err()[0].code, "unknown-ref");
     }

@@ -125,4 +125,13 @@ mod tests {
             "waybill-idoc 1\ntype T\nsegment A B 0..1\n  field X 999\n  field Y 2\n  field Z 1";
         assert_eq!(problems(text), ["5:3: error: Y ends at character 1001; a segment has 1000"]);
     }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let mut text = "waybill-idoc 1\ntype T\n".to_owned();
+        for depth in 0..300 {
+            text += &format!("{:depth$}segment S{depth} D{depth} 0..1\n", "");
+        }
+        assert!(problems(&text)[0].contains("at most 60 levels"));
+    }
 }

@@ -9,6 +9,9 @@ use crate::idoc::definition::{ANY_NUMBER, LONGEST_NAME, TYPES};
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId, Schema, nearest};
 
+/// Levels of segments. Real types have eight; `HLEVEL` has two digits.
+const DEEPEST: usize = 60;
+
 const KEYWORDS: [&str; 4] = ["type", "segment", "field", "value"];
 
 /// Reads a definition file.
@@ -17,7 +20,7 @@ const KEYWORDS: [&str; 4] = ["type", "segment", "field", "value"];
 ///
 /// Every problem with its line and column. Codes: `invalid-utf8`, `unknown-version`, `no-type`,
 /// `unknown-keyword`, `misplaced`, `bad-indentation`, `missing-word`, `unknown-word`, `bad-number`,
-/// `too-long`, `duplicate-name`, `bad-quote`.
+/// `too-long`, `too-deep`, `duplicate-name`, `bad-quote`.
 pub fn read_schema(bytes: &[u8]) -> Result<Schema, Vec<Problem>> {
     let mut reader = Reader {
         schema: None,
@@ -188,10 +191,19 @@ impl Reader {
     }
 
     fn segment(&mut self, at: usize, parent: Open) {
+        if self.open.len() >= DEEPEST {
+            let message = format!("segments nest at most {DEEPEST} levels deep");
+            return self.problem(at, "too-deep", message);
+        }
         let mut element = Element::new(Kind::Segment, self.name(at, "a segment type"));
         element.definition = Some(self.name(at, "a segment definition"));
         element.text = std::mem::take(&mut self.line.text);
-        element.level = self.schema.as_ref().map_or(0, |s| s.element(parent.id).level) + 1;
+        element.level = self
+            .schema
+            .as_ref()
+            .map_or(0, |s| s.element(parent.id).level)
+            .saturating_add(1)
+            .min(99);
         (element.min, element.max) = self.occurrence(at).unwrap_or((0, ANY_NUMBER));
         while let Some(word) = self.line.words.pop_front() {
             match word.text.as_str() {
