@@ -158,6 +158,8 @@ pub struct Decision {
     pub causes: Vec<String>,
     /// The lifecycle step, where one was asked for.
     pub transition: Option<Transition>,
+    /// The mappings that could not translate it.
+    pub failed_mappings: Vec<Arc<str>>,
     /// Whether this failure parks its key.
     pub parks: bool,
     /// The deliveries, in the order of the routes' targets.

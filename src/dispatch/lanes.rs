@@ -201,6 +201,11 @@ impl Lanes {
         self.tail = None;
     }
 
+    /// Says that deliveries from this one on are in the journal and were not pushed.
+    pub fn left_in_journal(&mut self, from: DeliveryId) {
+        self.tail = Some(self.tail.map_or(from, |tail| tail.min(from)));
+    }
+
     /// Lanes that stand still behind a dead or doubtful head.
     pub fn held(&self) -> usize {
         self.held

@@ -28,3 +28,10 @@ pub async fn acknowledge(receipts: Vec<Receipt>) {
     let receipts = receipts.into_iter().map(|Receipt::Amqp(receipt)| receipt);
     amqp::acknowledge(receipts).await;
 }
+
+/// Gives arrivals back to their senders, because they cannot be recorded. A later acknowledgement
+/// must not cover them, so their sessions end.
+pub async fn abandon(receipts: Vec<Receipt>) {
+    let receipts = receipts.into_iter().map(|Receipt::Amqp(receipt)| receipt);
+    amqp::abandon(receipts).await;
+}

@@ -44,6 +44,12 @@ pub enum FileError {
         /// Why.
         error: io::Error,
     },
+    /// A file of that name is there: perhaps its reader takes it away.
+    #[error("file {name}: a file of that name is there already")]
+    Taken {
+        /// The final name.
+        name: String,
+    },
     /// This file can never be brought under its name.
     #[error("file {name}: {reason}")]
     Refused {
@@ -64,12 +70,16 @@ impl Folder {
 
     /// Whether files can be written now.
     pub fn check(&self) -> Result<(), FileError> {
-        // The folder itself is not made: where a share is not mounted, its empty mount point
-        // would swallow the documents.
         let unavailable = |error| FileError::Unavailable { path: self.path.clone(), error };
-        fs::metadata(&self.path).map_err(unavailable)?;
+        self.make_work_folder().map_err(unavailable)
+    }
+
+    /// The folder itself is not made: where a share is not mounted, its empty mount point would
+    /// swallow the documents.
+    fn make_work_folder(&self) -> io::Result<()> {
+        fs::metadata(&self.path)?;
         match fs::create_dir(&self.work) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(unavailable(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(()),
         }
     }
@@ -77,7 +87,7 @@ impl Folder {
     /// Writes each consignment under its temporary name and makes all of them durable. One answer
     /// for each; where the last step fails, it is the answer for all.
     pub fn prepare(&self, list: &[Consignment]) -> Vec<Result<(), FileError>> {
-        if let Err(error) = self.check() {
+        if let Err(error) = self.make_work_folder() {
             return self.same_for_all(list, &error);
         }
         let mut written = Vec::with_capacity(list.len());
@@ -101,10 +111,7 @@ impl Folder {
         }
         match self.sync(&files) {
             Ok(()) => written,
-            Err(error) => {
-                let error = FileError::Unavailable { path: self.path.clone(), error };
-                self.same_for_all(list, &error)
-            }
+            Err(error) => self.same_for_all(list, &error),
         }
     }
 
@@ -118,10 +125,7 @@ impl Folder {
             .and_then(|()| File::open(&self.work)?.sync_all());
         match durable {
             Ok(()) => renamed,
-            Err(error) => {
-                let error = FileError::Unavailable { path: self.path.clone(), error };
-                self.same_for_all(list, &error)
-            }
+            Err(error) => self.same_for_all(list, &error),
         }
     }
 
@@ -172,28 +176,24 @@ impl Folder {
     }
 
     fn classify(&self, consignment: &Consignment, error: io::Error) -> FileError {
-        let reason = match error.kind() {
-            io::ErrorKind::AlreadyExists => "a file of that name is there already".to_owned(),
-            io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => error.to_string(),
-            _ => return FileError::Unavailable { path: self.path.clone(), error },
-        };
-        FileError::Refused { name: consignment.name.clone(), reason }
+        let name = consignment.name.clone();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => FileError::Taken { name },
+            io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
+                FileError::Refused { name, reason: error.to_string() }
+            }
+            _ => FileError::Unavailable { path: self.path.clone(), error },
+        }
     }
 
-    fn same_for_all(&self, list: &[Consignment], error: &FileError) -> Vec<Result<(), FileError>> {
-        let again = || match error {
-            FileError::Unavailable { path, error } => {
-                let error = match error.raw_os_error() {
-                    Some(code) => io::Error::from_raw_os_error(code),
-                    None => io::Error::other(error.to_string()),
-                };
-                FileError::Unavailable { path: path.clone(), error }
-            }
-            FileError::Refused { name, reason } => {
-                FileError::Refused { name: name.clone(), reason: reason.clone() }
-            }
+    /// The same failure of the folder for every file of a group.
+    fn same_for_all(&self, list: &[Consignment], error: &io::Error) -> Vec<Result<(), FileError>> {
+        let again = || match error.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::other(error.to_string()),
         };
-        list.iter().map(|_| Err(again())).collect()
+        let unavailable = || FileError::Unavailable { path: self.path.clone(), error: again() };
+        list.iter().map(|_| Err(unavailable())).collect()
     }
 
     /// The folder's path.
@@ -250,7 +250,7 @@ mod tests {
         let list = [consignment(1, "a.idoc", "ours"), consignment(2, "b.idoc", "ours")];
         folder.prepare(&list);
         let published = folder.publish(&list);
-        assert!(matches!(&published[0], Err(FileError::Refused { name, .. }) if name == "a.idoc"));
+        assert!(matches!(&published[0], Err(FileError::Taken { name }) if name == "a.idoc"));
         assert!(published[1].is_ok());
         assert_eq!(fs::read(home.path().join("a.idoc")).unwrap(), b"theirs");
     }

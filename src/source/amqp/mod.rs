@@ -83,6 +83,17 @@ pub(super) async fn acknowledge(receipts: impl Iterator<Item = Receipt>) {
     }
 }
 
+/// Gives messages back to the broker: their sessions' channels are closed.
+pub(super) async fn abandon(receipts: impl Iterator<Item = Receipt>) {
+    let sessions: HashMap<u64, Arc<Session>> =
+        receipts.map(|receipt| (receipt.session.number, receipt.session)).collect();
+    for session in sessions.into_values() {
+        if let Err(error) = session.channel.close(500, "cannot record".into()).await {
+            tracing::debug!(%error, "channel was closed already");
+        }
+    }
+}
+
 /// Takes messages until the agent stops. Returns when everything taken was handed to the intake
 /// and acknowledged, or given up.
 pub async fn run(mut context: Context) {

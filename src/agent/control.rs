@@ -1,0 +1,140 @@
+//! What operators ask of a running agent, over its control socket.
+//!
+//! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard` and `POST /events/reprocess`,
+//! each with who asks and why. The command line is the client; the vocabulary is one.
+
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::delivery::DeliveryId;
+use crate::dispatch;
+use crate::http::{Answer, Call, Handler};
+use crate::intake::{self, Reprocessed};
+use crate::journal::{Action, Done, Journal, Operator, What};
+
+/// The parts that operators reach.
+#[derive(Debug)]
+pub(super) struct Control {
+    pub(super) journal: Journal,
+    pub(super) acts: Vec<(Arc<str>, mpsc::Sender<dispatch::Command>)>,
+    pub(super) intake: mpsc::Sender<intake::Command>,
+    pub(super) clock: fn() -> Timestamp,
+}
+
+/// The body of every request.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Who asks.
+    pub who: String,
+    /// Why.
+    pub why: String,
+    /// The events, for `reprocess`.
+    #[serde(default)]
+    pub events: Vec<u64>,
+}
+
+/// The answer to `release` and `discard`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acted {
+    /// The delivery.
+    pub delivery: DeliveryId,
+    /// The state before.
+    pub was: String,
+    /// The state now.
+    pub now: String,
+}
+
+impl Control {
+    pub(super) fn handler(self: Arc<Self>) -> Handler {
+        Arc::new(move |call| {
+            let control = self.clone();
+            Box::pin(async move { control.answer(call).await })
+        })
+    }
+
+    async fn answer(&self, call: Call) -> Answer {
+        if call.method != Method::POST {
+            return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "POST is expected");
+        }
+        let request: Request = match serde_json::from_slice(&call.body) {
+            Ok(request) => request,
+            Err(error) => return Answer::text(StatusCode::BAD_REQUEST, error.to_string()),
+        };
+        let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
+        match parts.as_slice() {
+            ["events", "reprocess"] => self.reprocess(request).await,
+            ["deliveries", id, verb @ ("release" | "discard")] => match id.parse() {
+                Ok(id) if *verb == "release" => self.act(What::Release(id), id, request).await,
+                Ok(id) => self.act(What::Discard(id), id, request).await,
+                Err(_) => Answer::text(StatusCode::BAD_REQUEST, "a delivery has a number"),
+            },
+            _ => Answer::text(StatusCode::NOT_FOUND, "no such action"),
+        }
+    }
+
+    async fn act(&self, what: What, id: DeliveryId, request: Request) -> Answer {
+        let Some((target, key)) = self.lane_of(id).await else {
+            return Answer::text(StatusCode::NOT_FOUND, format!("there is no delivery {id}"));
+        };
+        let action = Action { who: request.who, why: request.why, at: (self.clock)(), what };
+        let acts = self.acts.iter().find(|(name, _)| **name == *target);
+        let done = match acts {
+            Some((_, dispatcher)) => {
+                let (answer, done) = oneshot::channel();
+                let command = dispatch::Command { action, key, answer };
+                if dispatcher.send(command).await.is_err() {
+                    return stopping();
+                }
+                match done.await {
+                    Ok(done) => done.map_err(|error| error.to_string()),
+                    Err(_) => return stopping(),
+                }
+            }
+            // The target is not configured any more: nobody is sending it.
+            None => self.journal.act(action).await.map_err(|error| error.to_string()),
+        };
+        match done.map(|done| done.on) {
+            Ok(Done::Delivery { now, was }) => {
+                let (was, now) = (was.as_str().to_owned(), now.state.as_str().to_owned());
+                Answer::json(StatusCode::OK, &Acted { delivery: id, was, now })
+            }
+            Ok(Done::Unparked { .. }) => Answer::text(StatusCode::OK, "unparked"),
+            Err(error) => Answer::text(StatusCode::CONFLICT, error),
+        }
+    }
+
+    async fn lane_of(&self, id: DeliveryId) -> Option<(String, String)> {
+        let journal = self.journal.clone();
+        let row = tokio::task::spawn_blocking(move || journal.delivery(id)).await.ok()?;
+        match row {
+            Ok(row) => row.map(|row| (row.target, row.key)),
+            Err(error) => {
+                tracing::error!(%error, "the journal cannot be read");
+                None
+            }
+        }
+    }
+
+    async fn reprocess(&self, request: Request) -> Answer {
+        let (answer, done) = oneshot::channel();
+        let operator = Operator { who: request.who, why: request.why };
+        let command = intake::Command::Reprocess { events: request.events, operator, answer };
+        if self.intake.send(command).await.is_err() {
+            return stopping();
+        }
+        match done.await {
+            Ok(Ok(done)) => Answer::json::<Vec<Reprocessed>>(StatusCode::OK, &done),
+            Ok(Err(error)) => Answer::text(StatusCode::CONFLICT, error.to_string()),
+            Err(_) => stopping(),
+        }
+    }
+}
+
+fn stopping() -> Answer {
+    Answer::text(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping")
+}

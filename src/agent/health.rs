@@ -1,0 +1,140 @@
+//! `/metrics`, `/healthz`, `/readyz`, and the watch over the journal's room.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::http::{Answer, Call, Handler};
+use crate::journal::{Journal, JournalError, Sizes};
+use crate::metrics::Metrics;
+
+/// How often sizes and counts are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What health is made of.
+#[derive(Debug)]
+pub(super) struct Health {
+    pub(super) journal: Journal,
+    pub(super) metrics: Arc<Metrics>,
+    /// Whether sources may take events.
+    pub(super) room: watch::Sender<bool>,
+    /// Free bytes below which they may not.
+    pub(super) min_free: u64,
+    pub(super) sources: Vec<Arc<str>>,
+    pub(super) targets: Vec<Arc<str>>,
+    pub(super) clock: fn() -> Timestamp,
+}
+
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    reasons: Vec<String>,
+    generation: i64,
+}
+
+impl Health {
+    pub(super) fn handler(self: &Arc<Self>) -> Handler {
+        let health = self.clone();
+        Arc::new(move |call| {
+            let health = health.clone();
+            Box::pin(async move { health.answer(&call) })
+        })
+    }
+
+    fn answer(&self, call: &Call) -> Answer {
+        match call.path.as_str() {
+            "/metrics" => Answer {
+                status: StatusCode::OK,
+                media: "text/plain; version=0.0.4; charset=utf-8",
+                body: self.metrics.render(),
+            },
+            "/healthz" => Answer::text(StatusCode::OK, "alive\n"),
+            "/readyz" => self.readiness(),
+            _ => Answer::text(StatusCode::NOT_FOUND, "try /metrics, /healthz or /readyz\n"),
+        }
+    }
+
+    /// Ready means: events are taken. A target that is down does not make the agent unready, as
+    /// its deliveries are safe in the journal; it is named all the same.
+    fn readiness(&self) -> Answer {
+        let mut reasons = Vec::new();
+        for source in &self.sources {
+            if self.metrics.source_up.with_label_values(&[source]).get() == 0 {
+                reasons.push(format!("source {source} is down"));
+            }
+        }
+        if !*self.room.borrow() {
+            reasons.push("the journal has no room".to_owned());
+        }
+        let ready = reasons.is_empty();
+        for target in &self.targets {
+            if self.metrics.target_up.with_label_values(&[target]).get() == 0 {
+                reasons.push(format!("target {target} is down; its deliveries wait"));
+            }
+        }
+        let generation = self.metrics.config_generation.get();
+        let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        Answer::json(status, &Readiness { ready, reasons, generation })
+    }
+
+    /// Looks at the journal once a second until the agent ends.
+    pub(super) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            let health = self.clone();
+            match tokio::task::spawn_blocking(move || health.look()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the journal cannot be looked at"),
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(LOOK) => {}
+                _ = stop.changed() => {}
+            }
+        }
+    }
+
+    fn look(&self) -> Result<(), JournalError> {
+        let sizes = self.journal.sizes()?;
+        self.metrics.journal_bytes.set(sizes.database as i64);
+        self.metrics.journal_wal_bytes.set(sizes.wal as i64);
+        self.metrics.journal_free_bytes.set(sizes.free as i64);
+        self.keep_room(sizes);
+        let outbox = self.journal.outbox()?;
+        for target in &self.targets {
+            let counts = outbox.get(&**target).cloned().unwrap_or_default();
+            let label: &[&str] = &[target];
+            let open = counts.due + counts.dead + counts.in_doubt;
+            self.metrics.outbox_depth.with_label_values(label).set(open as i64);
+            self.metrics.dead_letters.with_label_values(label).set(counts.dead as i64);
+            self.metrics.in_doubt.with_label_values(label).set(counts.in_doubt as i64);
+            let age = counts.oldest.map_or(0.0, |at| (self.clock)().duration_since(at).as_secs_f64());
+            self.metrics.outbox_oldest_seconds.with_label_values(label).set(age.max(0.0));
+        }
+        self.metrics.keys_parked.set(self.journal.parked_keys()?.len() as i64);
+        Ok(())
+    }
+
+    /// Closes the sources while the disk is nearly full, and opens them again with a margin, so
+    /// that they do not flutter.
+    fn keep_room(&self, sizes: Sizes) {
+        let open = *self.room.borrow();
+        // A small disk cannot keep a fixed amount free: a tenth of it must do.
+        let least = self.min_free.min(sizes.total / 10);
+        if open && sizes.free < least {
+            tracing::error!(
+                free = sizes.free,
+                least,
+                "the journal's disk is nearly full: sources are paused; free some space or lower \
+                 journal.min_free"
+            );
+            self.room.send_replace(false);
+        } else if !open && sizes.free >= least + least / 4 {
+            tracing::info!(free = sizes.free, "the journal has room again: sources go on");
+            self.room.send_replace(true);
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The small HTTP server that everyone shares: health and metrics on a TCP port, operators on a
+//! Unix socket in the data directory, whose file rights are the authorisation.
+//!
+//! Bounds: a request has 64 KiB at most and ten seconds to arrive, and a hundred connections are
+//! served at once.
+
+pub mod client;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+/// The most bytes of a request's body.
+const MOST_BODY: usize = 64 << 10;
+/// The most time for a request to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections served at once.
+const CONNECTIONS: usize = 100;
+
+/// A request that has arrived.
+#[derive(Debug)]
+pub struct Call {
+    /// The method.
+    pub method: Method,
+    /// The path, without the query.
+    pub path: String,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The media type.
+    pub media: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// Plain text.
+    pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, media: "text/plain; charset=utf-8", body: text.into().into_bytes() }
+    }
+
+    /// JSON; what cannot be written as JSON is a fault of ours and answered as such.
+    pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Self { status, media: "application/json", body },
+            Err(error) => Self::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+        }
+    }
+}
+
+/// What answers calls.
+pub type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>;
+
+/// Where calls come from.
+#[derive(Debug)]
+pub enum Listener {
+    /// A TCP port.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+/// Answers calls until `stop` turns true. Connections that are open then are dropped: health,
+/// metrics and operators ask again.
+pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiver<bool>) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut connections = tokio::task::JoinSet::new();
+    while !*stop.borrow() {
+        let accepted = tokio::select! {
+            accepted = accept(&listener) => accepted,
+            _ = stop.changed() => break,
+            Some(_) = connections.join_next() => continue,
+        };
+        let stream = match accepted {
+            Ok(stream) => stream,
+            Err(error) => {
+                // Out of file handles, most likely: others will be closed in a moment.
+                tracing::warn!(%error, "connection not accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
+        let handler = handler.clone();
+        connections.spawn(async move {
+            connection(stream, handler).await;
+            drop(slot);
+        });
+    }
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
+    match listener {
+        Listener::Tcp(listener) => Ok(Box::new(listener.accept().await?.0)),
+        Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+    }
+}
+
+async fn connection(stream: Box<dyn Stream>, handler: Handler) {
+    let service = service_fn(move |request| {
+        let handler = handler.clone();
+        async move { Ok::<_, Infallible>(respond(request, handler).await) }
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+async fn respond(request: Request<Incoming>, handler: Handler) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    let collected = timeout(PATIENCE, Limited::new(body, MOST_BODY).collect()).await;
+    let answer = match collected {
+        Ok(Ok(body)) => {
+            let path = head.uri.path().to_owned();
+            handler(Call { method: head.method, path, body: body.to_bytes() }).await
+        }
+        Ok(Err(_)) => Answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n"),
+        Err(_) => Answer::text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    *response.status_mut() = answer.status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.media));
+    response
+}

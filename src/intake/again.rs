@@ -1,0 +1,134 @@
+//! `events reprocess`: decides failed, refused and waiting events again, in their place.
+
+use jiff::Timestamp;
+
+use crate::event::{Arrival, Verdict};
+use crate::intake::{Batch, Command, Intake, Numbers, ReprocessError, Reprocessed, decide_reads};
+use crate::journal::{Journal, Operator};
+use crate::pipeline;
+use crate::plan::Plan;
+
+/// An event as it lies in the journal.
+struct Stored {
+    number: u64,
+    arrival: Arrival,
+}
+
+impl Intake {
+    /// Does what an operator asked for, between two batches.
+    pub(super) async fn command(&self, command: Command, mut numbers: Numbers) -> Numbers {
+        let Command::Reprocess { events, operator, answer } = command;
+        let mut done = Vec::new();
+        let mut result = Ok(());
+        for event in events {
+            result = self.reprocess(event, &operator, &mut numbers, &mut done).await;
+            if result.is_err() {
+                break;
+            }
+        }
+        if answer.send(result.map(|()| done)).is_err() {
+            tracing::debug!("nobody waits for the answer");
+        }
+        numbers
+    }
+
+    /// Decides one event again and, where that frees its key, those that waited behind it.
+    async fn reprocess(
+        &self,
+        event: u64,
+        operator: &Operator,
+        numbers: &mut Numbers,
+        done: &mut Vec<Reprocessed>,
+    ) -> Result<(), ReprocessError> {
+        let journal = self.journal.clone();
+        let stored = blocking(move || load(&journal, event)).await?;
+        let key = self.decide_again(stored, operator, numbers, done).await?;
+        let failed = done.last().is_some_and(|last| last.verdict == Verdict::Failed.as_str());
+        if key.is_empty() || failed {
+            return Ok(());
+        }
+        let journal = self.journal.clone();
+        let of_key = key.clone();
+        let waiting = blocking(move || journal.waiting_of_key(&of_key)).await?;
+        for (number, _) in waiting {
+            let journal = self.journal.clone();
+            let stored = blocking(move || load(&journal, number)).await?;
+            self.decide_again(stored, operator, numbers, done).await?;
+            let last = done.last().map(|last| last.verdict);
+            if last != Some(Verdict::Accepted.as_str()) && self.is_parked(&key).await? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_parked(&self, key: &str) -> Result<bool, ReprocessError> {
+        let journal = self.journal.clone();
+        let needs = crate::facts::Needs { keys: vec![key.to_owned()], ..Default::default() };
+        Ok(!blocking(move || journal.facts(&needs)).await?.parked.is_empty())
+    }
+
+    /// Decides and commits one stored event. Returns its key.
+    async fn decide_again(
+        &self,
+        stored: Stored,
+        operator: &Operator,
+        numbers: &mut Numbers,
+        done: &mut Vec<Reprocessed>,
+    ) -> Result<String, ReprocessError> {
+        let plan = self.plan.borrow().clone();
+        let (journal, now) = (self.journal.clone(), (self.clock)());
+        let number = stored.number;
+        let mut taken = std::mem::take(numbers);
+        let deciding = blocking(move || {
+            decide(&plan, &journal, stored, &mut taken, now).map(|batch| (batch, taken))
+        });
+        let (mut batch, left) = deciding.await?;
+        *numbers = left;
+        batch.operator = Some(operator.clone());
+        let Some(decision) = batch.decisions.first() else {
+            return Err(ReprocessError::Unknown(number));
+        };
+        let reprocessed = Reprocessed {
+            event: number,
+            verdict: decision.verdict.as_str(),
+            causes: decision.causes.clone(),
+            deliveries: decision.deliveries.len(),
+        };
+        let key = decision.header.key.clone();
+        self.commit(&batch.into()).await?;
+        done.push(reprocessed);
+        Ok(key)
+    }
+}
+
+fn load(journal: &Journal, number: u64) -> Result<Stored, ReprocessError> {
+    let arrival = journal.arrival(number)?.ok_or(ReprocessError::Unknown(number))?;
+    Ok(Stored { number, arrival })
+}
+
+fn decide(
+    plan: &Plan,
+    journal: &Journal,
+    stored: Stored,
+    numbers: &mut Numbers,
+    now: Timestamp,
+) -> Result<Batch, ReprocessError> {
+    let read = pipeline::read(plan, stored.arrival).again(stored.number);
+    let (decisions, _) = decide_reads(plan, journal, vec![read], numbers, now)?;
+    Ok(super::batch(plan, now, decisions))
+}
+
+async fn blocking<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, ReprocessError>
+where
+    T: Send + 'static,
+    E: Send + 'static,
+    ReprocessError: From<E>,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}

@@ -1,0 +1,198 @@
+//! What holds: configuration, lifecycles, mappings, schemas and tables, checked against each
+//! other and ready to be applied. After this nothing is looked up by a name that might not exist.
+//!
+//! Compiling is pure: the texts of all files come in as [`Texts`]. Every mistake of every file is
+//! reported, also those that only show between files.
+
+mod files;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+use waybill_parsers::{Limits, Schema};
+
+use crate::config::load::Written;
+use crate::config::{Config, EventPaths, SourceKind, TargetKind};
+use crate::diagnostic::{Diagnostic, Problems, Spanned};
+use crate::event::Digest;
+use crate::lifecycle::Lifecycle;
+use crate::mapping::{Condition, Mapping};
+use crate::partner::Partner;
+use crate::plan::files::Compiled;
+use crate::route::{Destination, Route};
+
+pub use self::files::Texts;
+
+/// Everything that decides about events.
+#[derive(Debug)]
+pub struct Plan {
+    generation: u64,
+    digest: Digest,
+    sources: BTreeMap<Arc<str>, SourcePlan>,
+    lifecycles: Vec<Lifecycle>,
+    routes: Vec<Route>,
+}
+
+/// How the events of a source are read.
+#[derive(Clone, Debug)]
+pub struct SourcePlan {
+    /// Where they hold what identifies and orders them.
+    pub event: EventPaths,
+    /// The most bytes of one.
+    pub max_message: u64,
+    /// The bounds of their content.
+    pub limits: Limits,
+}
+
+impl Plan {
+    /// Compiles what was written. All mistakes are returned, ordered by file and place; a plan
+    /// only where there are none.
+    pub fn compile(
+        written: &Written,
+        texts: &Texts<'_>,
+        generation: u64,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        let mut sum = Sha256::new();
+        sum.update(env!("CARGO_PKG_VERSION"));
+        let mut compiled = files::compile(written, texts, &mut sum);
+        let mut problems = Problems::new(written.file.clone());
+        sum.update(written.file.text.as_bytes());
+        let routes = routes(&written.config, &compiled, &mut problems);
+        one_lifecycle_per_kind(&mut compiled);
+        let mut list = problems.into_list();
+        list.append(&mut compiled.diagnostics);
+        if !list.is_empty() {
+            return Err(list);
+        }
+        let sources = written.config.sources.iter().map(|source| {
+            let SourceKind::Amqp(amqp) = &source.kind;
+            let bytes = usize::try_from(amqp.max_message).unwrap_or(usize::MAX);
+            let limits = Limits { document: bytes, ..Limits::default() };
+            let max_message = amqp.max_message;
+            (source.name.clone(), SourcePlan { event: source.event.clone(), max_message, limits })
+        });
+        Ok(Self {
+            generation,
+            digest: Digest(sum.finalize().into()),
+            sources: sources.collect(),
+            lifecycles: compiled.lifecycles.into_iter().map(|(lifecycle, _)| lifecycle).collect(),
+            routes,
+        })
+    }
+
+    /// The generation of the configuration, counted from 1.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// SHA-256 over the engine's version and the text of every file that it was made of.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// How the events of that source are read.
+    pub fn source(&self, name: &str) -> Option<&SourcePlan> {
+        self.sources.get(name)
+    }
+
+    /// All lifecycles.
+    pub fn lifecycles(&self) -> &[Lifecycle] {
+        &self.lifecycles
+    }
+
+    /// The lifecycle that a kind of event steps, with its place in [`Self::lifecycles`].
+    pub fn lifecycle(&self, kind: &str) -> Option<(usize, &Lifecycle)> {
+        let steps = |lifecycle: &Lifecycle| lifecycle.on.iter().any(|on| on == kind);
+        self.lifecycles.iter().enumerate().find(|(_, lifecycle)| steps(lifecycle))
+    }
+
+    /// All routes, in the order in which they are tried.
+    pub fn routes(&self) -> &[Route] {
+        &self.routes
+    }
+}
+
+fn routes(config: &Config, compiled: &Compiled, problems: &mut Problems) -> Vec<Route> {
+    let mut targets: Vec<&str> = config.targets.iter().map(|target| &*target.name).collect();
+    targets.sort_unstable();
+    let open = Schema::open("event");
+    let mut routes = Vec::new();
+    for route in &config.routes {
+        let when = route.when.as_ref().map(|when| Condition::compile(when, &open, problems));
+        let mapping = compiled.mapping(&route.mapping, problems);
+        let partner = partner(route.partner.as_ref(), route.mapping.mark, compiled, problems);
+        let mut to = Vec::new();
+        for name in &route.to {
+            match config.targets.iter().find(|target| *target.name == *name.value) {
+                Some(target) => {
+                    let TargetKind::File(file) = &target.kind;
+                    let (target, name) = (target.name.clone(), file.name.clone());
+                    to.push(Destination { target, name });
+                }
+                None => {
+                    problems.unknown(name.mark, "target", &name.value, targets.iter().copied());
+                }
+            }
+        }
+        if route.on.is_empty() {
+            problems.add(route.mark, "route: `on` names no kind of event");
+        }
+        if route.to.is_empty() {
+            problems.add(route.mark, "route: `to` names no target");
+        }
+        let (Some((mapping, schema)), Some(partner)) = (mapping, partner) else { continue };
+        routes.push(Route {
+            on: route.on.clone(),
+            when: when.flatten().map(Arc::new),
+            message: mapping.message().into(),
+            mapping,
+            schema,
+            partner,
+            to,
+            on_failed: route.on_failed,
+        });
+    }
+    routes
+}
+
+fn partner(
+    written: Option<&Spanned<String>>,
+    mark: crate::diagnostic::Mark,
+    compiled: &Compiled,
+    problems: &mut Problems,
+) -> Option<Arc<Partner>> {
+    let Some(name) = written else {
+        let remedy = "an IDoc's control record needs its sender and receiver";
+        problems.advise(mark, "route: `partner` is missing", remedy);
+        return None;
+    };
+    let found = compiled.partners.iter().find(|partner| *partner.name == *name.value);
+    if found.is_none() {
+        let names = compiled.partners.iter().map(|partner| &*partner.name);
+        problems.unknown(
+            name.mark,
+            "partner",
+            &name.value,
+            names.chain(compiled.broken_partners()),
+        );
+    }
+    found.cloned()
+}
+
+/// An event steps one lifecycle: two would have to agree, and a verdict names one.
+fn one_lifecycle_per_kind(compiled: &mut Compiled) {
+    let mut kinds: BTreeMap<String, Arc<str>> = BTreeMap::new();
+    for (lifecycle, file) in &compiled.lifecycles {
+        for kind in &lifecycle.on {
+            let Some(other) = kinds.insert(kind.clone(), lifecycle.name.clone()) else { continue };
+            let mut problems = Problems::new(file.clone());
+            let mark = crate::diagnostic::Mark { line: 1, column: 1, ..Default::default() };
+            problems.add(mark, format!("events of kind `{kind}` already step lifecycle {other}"));
+            compiled.diagnostics.extend(problems.into_list());
+        }
+    }
+}
+
+/// A mapping and the type that it makes.
+type MappingAndType = (Arc<Mapping>, Arc<Schema>);
