@@ -1,4 +1,4 @@
-//! Paths into a [`Document`]: `claim.items[0].price`, `E1KNA1M/KUNNR`.
+//! Paths into a [`Document`](crate::Document): `claim.items[0].price`, `E1KNA1M/KUNNR`.
 //!
 //! Steps are separated by `.` or `/`; a step in back quotes is taken as it stands, for names that
 //! hold a separator: `` `/RB04/YP3_E1EDK01`/BELNR ``. `[n]` counts children of that name (or list

@@ -13,6 +13,33 @@
 //!
 //! A document has the same shape, with the control record as a segment `EDI_DC40` before the
 //! others. Blank fields are left out, and values have no trailing blanks.
+//! Values stay as they are sent: the sign of a decimal field stands behind it (`12.50-`).
+//!
+//! ```
+//! use std::sync::Arc;
+//! use waybill_parsers::{Limits, idoc, json};
+//!
+//! let definition = b"waybill-idoc 1
+//! type ZNOTE01
+//! segment Z1NOTE Z2NOTE000 1..9 level 1
+//!   field TEXT 40";
+//! let schema = Arc::new(idoc::read_schema(definition).unwrap());
+//!
+//! // Any document of that shape can be written; here one from JSON.
+//! let event = br#"{"EDI_DC40": {"DOCNUM": "0000000000000001"}, "Z1NOTE": [{"TEXT": "ready"}]}"#;
+//! let document = json::read(event, &Limits::default())?.document;
+//! let mut file = Vec::new();
+//! let problems = idoc::write(&document, &schema, idoc::WriteOptions::default(), &mut file);
+//! assert!(problems.is_empty());
+//!
+//! let mut types = idoc::Types::new();
+//! types.add(schema);
+//! let mut reader = idoc::Reader::new(file.as_slice(), Arc::new(types), Limits::default());
+//! let reading = reader.next().unwrap()?;
+//! let note = reading.document.root().child("Z1NOTE").unwrap();
+//! assert_eq!(note.child("TEXT").unwrap().text(), "ready");
+//! # Ok::<(), waybill_parsers::FrameError>(())
+//! ```
 
 mod assemble;
 mod columns;
