@@ -62,6 +62,12 @@ impl TargetField {
                 return Err(format!("{found} characters, but {} holds {length}", self.name));
             }
         }
+        // Only ASCII controls and texts beyond ASCII need the closer look.
+        if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte))
+            && text.chars().any(char::is_control)
+        {
+            return Err("a line end, tabulator or other control character is in it".to_owned());
+        }
         if self.data == DataType::Digits && !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("{} holds digits only", self.name));
         }
@@ -180,7 +186,9 @@ mod tests {
     use super::*;
 
     fn formed(data: DataType, text: &str) -> Result<String, &'static str> {
-        let field = TargetField::of(&Element { data, ..Element::new(Kind::Field, "F") });
+        let mut element = Element::new(Kind::Field, "F");
+        element.data = data;
+        let field = TargetField::of(&element);
         let mut out = String::new();
         let changed = field.reform(text, &mut out)?;
         Ok(if changed { out } else { text.to_owned() })
@@ -246,11 +254,10 @@ mod tests {
 
     #[test]
     fn length_counts_characters_and_codes_are_exact() {
-        let field = TargetField::of(&Element {
-            length: Some(3),
-            codes: vec![("KÖL".to_owned(), String::new()), ("AB".to_owned(), String::new())],
-            ..Element::new(Kind::Field, "CITY")
-        });
+        let mut element = Element::new(Kind::Field, "CITY");
+        element.length = Some(3);
+        element.codes = ["KÖL", "AB"].map(|code| (code.to_owned(), String::new())).to_vec();
+        let field = TargetField::of(&element);
         assert_eq!(field.accept("KÖL"), Ok(()));
         assert_eq!(field.accept("KÖLN").unwrap_err(), "4 characters, but CITY holds 3");
         assert_eq!(field.accept("ab").unwrap_err(), "the value is none of the codes of CITY");

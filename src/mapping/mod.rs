@@ -14,6 +14,7 @@ mod condition;
 mod expr;
 mod field;
 mod file;
+mod fill;
 mod lookup;
 mod number;
 mod rule;
@@ -23,3 +24,6 @@ pub use apply::{Fault, Mapping};
 pub use compile::{Inputs, compile};
 pub use condition::Condition;
 pub use file::{FieldEntry, MappingFile, PadEntry, RuleEntry, SegmentEntry, ValueEntry, read};
+
+#[cfg(test)]
+mod tests;

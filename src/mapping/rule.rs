@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use waybill_parsers::{DataType, ElementId, Kind};
 
-use super::apply::{FieldRule, Filling, Pad, Rule};
+use super::apply::{FieldRule, Filling};
 use super::compile::{Compiler, spot};
 use super::expr::Expr;
 use super::field::TargetField;
 use super::file::{FieldEntry, PadEntry, RuleEntry, SegmentEntry, ValueEntry};
+use super::fill::{Pad, Rule};
 use super::lookup::{BadPath, Type};
 use super::written::Written;
 use crate::diagnostic::{Mark, Problems, Spanned};
@@ -57,6 +58,11 @@ pub(super) fn report(problems: &mut Problems, mark: Mark, bad: BadPath) {
     }
 }
 
+/// A part that may be absent but not wrong.
+fn all<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
+    checked.map_or(Some(None), |value| value.map(Some))
+}
+
 impl Compiler<'_> {
     fn field(
         &mut self,
@@ -83,11 +89,7 @@ impl Compiler<'_> {
                         format!("{}: `required` has no effect beside `default`", name.value);
                     self.problems.add(name.mark, message);
                 }
-                let when = match when {
-                    Some(None) => return None,
-                    other => other.flatten(),
-                };
-                (written, Filling::Rule(Box::new(rule?)), when)
+                (written, Filling::Rule(Box::new(rule?)), all(when)?)
             }
         };
         Some(FieldRule { field, spot: spot(at), when, filling })
@@ -129,27 +131,19 @@ impl Compiler<'_> {
                 Expr::compile(&Written::new(text, self.problems), &self.names, self.problems)
             }
         };
-        let default = match &entry.default {
-            Some(text) => Some(self.constant(field, text)?),
-            None => None,
-        };
-        let table = match &entry.table {
-            Some(name) => Some(self.table(name, entry, field)?),
-            None => None,
-        };
-        let pad = match &entry.pad {
-            Some(pad) => Some(self.pad(pad, field)?),
-            None => None,
-        };
+        // Everything is checked before the first mistake ends the rule.
+        let default = entry.default.as_ref().map(|text| self.constant(field, text));
+        let table = entry.table.as_ref().map(|name| self.table(name, entry, field));
+        let pad = entry.pad.as_ref().map(|pad| self.pad(pad, field));
         let value = value?;
         self.fits(&value, entry, field)?;
         Some(Rule {
             value,
-            default,
+            default: all(default)?,
             required: entry.required.as_ref().is_some_and(|required| required.value),
-            table,
+            table: all(table)?,
             decimals: entry.decimals.as_ref().map(|decimals| decimals.value),
-            pad,
+            pad: all(pad)?,
         })
     }
 

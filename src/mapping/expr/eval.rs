@@ -124,7 +124,7 @@ impl Code {
 
     fn add_or_join<'a>(
         &'a self,
-        operands: &'a [Code; 2],
+        operands: &'a [Self; 2],
         scope: &Scope<'a>,
     ) -> Result<Value<'a>, Stop> {
         let [left, right] = operands;
@@ -142,7 +142,7 @@ impl Code {
         &self,
         comparison: Comparison,
         kind: Operands,
-        operands: &[Code; 2],
+        operands: &[Self; 2],
         scope: &Scope<'_>,
     ) -> Result<Option<bool>, Stop> {
         let [left, right] = operands;

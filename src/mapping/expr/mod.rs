@@ -255,3 +255,6 @@ enum Arithmetic {
     Subtract,
     Multiply,
 }
+
+#[cfg(test)]
+mod tests;
