@@ -1,0 +1,187 @@
+//! Every mapping that ships, with the cases beside it.
+//!
+//! `mappings/<name>/cases/<case>/event.json` must become exactly `expected.txt` (the document as
+//! an indented tree) or fail with exactly `problems.txt` (a fault each line). `UPDATE=1` writes
+//! what came out; read it before you commit it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are not seen as tests")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use waybill::diagnostic::{Problems, SourceFile};
+use waybill::mapping::{self, Inputs, Mapping};
+use waybill::table::Table;
+use waybill_parsers::{Limits, Node, Schema, idoc, json};
+
+/// Control fields of an invented partner.
+const CONTROL: [(&str, &str); 7] = [
+    ("MANDT", "100"),
+    ("DOCNUM", "0000000000000001"),
+    ("MESTYP", "ZVEHREG"),
+    ("SNDPRT", "LS"),
+    ("SNDPRN", "VMSCLNT100"),
+    ("RCVPRT", "LS"),
+    ("RCVPRN", "Q01CLNT100"),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings")
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn folders(path: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+    folders.sort();
+    folders
+}
+
+fn source_file(path: &Path) -> SourceFile {
+    let name = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+    SourceFile::new(name, text(path))
+}
+
+/// What `read` makes of the file, or all that is wrong with it.
+fn checked<T>(path: &Path, read: impl FnOnce(&mut Problems) -> Option<T>) -> T {
+    let mut problems = Problems::new(source_file(path));
+    let value = read(&mut problems);
+    let list: Vec<_> = problems.into_list().iter().map(ToString::to_string).collect();
+    assert_eq!(list, Vec::<String>::new());
+    value.unwrap()
+}
+
+struct Loaded {
+    mapping: Mapping,
+    target: Schema,
+}
+
+fn load(folder: &Path) -> Loaded {
+    let path = folder.join("mapping.yaml");
+    let file = checked(&path, mapping::read);
+    let source = match &file.source_schema {
+        Some(schema) => json::read_schema(text(&folder.join(&schema.value)).as_bytes()).unwrap(),
+        None => Schema::open("any"),
+    };
+    let definition = root().join("schemas/idoc").join(format!("{}.idoc", file.idoc_type.value));
+    let target = idoc::read_schema(text(&definition).as_bytes()).unwrap();
+    let tables: Vec<_> = file
+        .tables
+        .iter()
+        .map(|(name, path)| {
+            let path = folder.join(&path.value).canonicalize().unwrap();
+            let table = checked(&path, |problems| Table::read(&name.value, problems));
+            (name.value.clone(), Arc::new(table))
+        })
+        .collect();
+    let inputs = Inputs { source: &source, target: &target, tables: &tables };
+    let mapping = checked(&path, |problems| mapping::compile(&file, &inputs, problems));
+    Loaded { mapping, target }
+}
+
+/// The document as people read it: a segment or field each line.
+fn tree(node: Node<'_>, depth: usize, out: &mut String) {
+    let (name, value) = (node.name(), node.text());
+    if node.is_scalar() {
+        writeln!(out, "{:depth$}{name} {value}", "").unwrap();
+    } else {
+        writeln!(out, "{:depth$}{name}", "").unwrap();
+    }
+    node.children().for_each(|child| tree(child, depth + 2, out));
+}
+
+fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(path, found).unwrap();
+        return;
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    if expected != found {
+        let path = path.display();
+        wrong.push(format!("{path}\n--- expected\n{expected}--- found\n{found}"));
+    }
+}
+
+#[test]
+fn every_case_of_every_mapping_comes_out_as_expected() {
+    let (mut wrong, mut cases) = (Vec::new(), 0);
+    for folder in folders(&root()).iter().filter(|folder| folder.join("mapping.yaml").exists()) {
+        let loaded = load(folder);
+        for case in folders(&folder.join("cases")) {
+            cases += 1;
+            let event = text(&case.join("event.json"));
+            let reading = json::read(event.as_bytes(), &Limits::default()).unwrap();
+            let source = reading.document.root();
+            let (expected, problems) = (case.join("expected.txt"), case.join("problems.txt"));
+            match loaded.mapping.apply(source, &CONTROL) {
+                Ok(document) => {
+                    let mut found = String::new();
+                    tree(document.root(), 0, &mut found);
+                    compare(&expected, &found, &mut wrong);
+                    assert!(!problems.exists(), "{}: expected to fail", case.display());
+                    let mut bytes = Vec::new();
+                    let options = idoc::WriteOptions::default();
+                    let refused = idoc::write(&document, &loaded.target, options, &mut bytes);
+                    assert_eq!(refused, [], "{}: the writer refuses it", case.display());
+                }
+                Err(faults) => {
+                    let mut found = String::new();
+                    faults.iter().for_each(|fault| writeln!(found, "{fault}").unwrap());
+                    compare(&problems, &found, &mut wrong);
+                    assert!(!expected.exists(), "{}: expected a document", case.display());
+                    no_payload(source, &found);
+                }
+            }
+        }
+    }
+    assert!(cases >= 8, "the cases were not found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Payload is personal data and has no place in a message.
+fn no_payload(source: Node<'_>, message: &str) {
+    for node in source.descendants().filter(|node| node.text().len() > 4) {
+        assert!(!message.contains(node.text()), "the text of `{}` is in: {message}", node.name());
+    }
+}
+
+#[test]
+fn the_vins_of_the_samples_have_a_valid_check_digit() {
+    let mut vins = BTreeSet::new();
+    for folder in folders(&root()) {
+        for case in folders(&folder.join("cases")) {
+            let event = text(&case.join("event.json"));
+            let reading = json::read(event.as_bytes(), &Limits::default()).unwrap();
+            let source = reading.document.root();
+            let vin = source.child("data").and_then(|data| data.child("vin"));
+            vins.extend(vin.map(|vin| vin.text().to_owned()).filter(|vin| vin.len() == 17));
+        }
+    }
+    assert!(vins.len() >= 4);
+    for vin in vins {
+        assert_eq!(vin.as_bytes()[8], check_digit(&vin), "{vin}");
+    }
+}
+
+/// Position 9 of a VIN (ISO 3779, as 49 CFR 565 computes it).
+fn check_digit(vin: &str) -> u8 {
+    const WEIGHTS: [u32; 17] = [8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2];
+    let value = |byte: u8| match byte {
+        b'0'..=b'9' => u32::from(byte - b'0'),
+        b'A'..=b'H' => u32::from(byte - b'A' + 1),
+        b'J'..=b'R' => u32::from(byte - b'J' + 1),
+        b'S'..=b'Z' => u32::from(byte - b'S' + 2),
+        _ => panic!("no character of a VIN"),
+    };
+    let sum: u32 = vin.bytes().zip(WEIGHTS).map(|(byte, weight)| value(byte) * weight).sum();
+    match sum % 11 {
+        10 => b'X',
+        digit => b'0' + digit as u8,
+    }
+}
