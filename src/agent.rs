@@ -21,13 +21,14 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::agent::control::Control;
+pub use crate::agent::control::{Acted, Request};
 use crate::agent::health::Health;
 use crate::config::load::Written;
 use crate::config::{SourceKind, TargetKind};
 use crate::dispatch::feed::Feeds;
 use crate::dispatch::{self, Dispatcher};
 use crate::http::{self, Listener};
-use crate::intake::{self, Inbox, Intake};
+use crate::intake::{Inbox, Intake};
 use crate::journal::{Journal, JournalError, Options};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -93,9 +94,8 @@ struct Parts {
 /// Runs until SIGTERM or SIGINT. A second signal ends it at once; nothing is lost by that either.
 pub async fn run(written: Written, plan: Plan, clock: fn() -> Timestamp) -> Result<(), AgentError> {
     let (term, int) = (SignalKind::terminate(), SignalKind::interrupt());
-    let handler = |kind| {
-        signal(kind).map_err(|error| AgentError::System { what: "signal handler", error })
-    };
+    let handler =
+        |kind| signal(kind).map_err(|error| AgentError::System { what: "signal handler", error });
     let (mut term, mut int) = (handler(term)?, handler(int)?);
     let drain = written.config.agent.drain;
     let parts = start(written, plan, clock).await?;
@@ -138,7 +138,8 @@ async fn start(
     let (stop_servers, servers_stop) = watch::channel(false);
     let (room, open) = watch::channel(true);
     let feeds = Feeds::of(written.config.targets.iter().map(|target| target.name.clone()));
-    let (dispatchers, acts) = dispatchers(&written, &journal, &feeds, &metrics, &dispatch_stop, clock);
+    let (dispatchers, acts) =
+        dispatchers(&written, &journal, &feeds, &metrics, &dispatch_stop, clock);
     let (ask_intake, commands) = mpsc::channel(COMMANDS);
     let (sources, queues) = sources(&written, &metrics, &open, &sources_stop, clock);
     let intake = Intake {
@@ -249,10 +250,9 @@ async fn servers(
     let mut servers = JoinSet::new();
     let health = Arc::new(health);
     if let Some(listen) = &written.config.http {
-        let listener = TcpListener::bind(listen.value).await.map_err(|error| AgentError::Listen {
-            address: listen.value.to_string(),
-            error,
-        })?;
+        let listener = TcpListener::bind(listen.value)
+            .await
+            .map_err(|error| AgentError::Listen { address: listen.value.to_string(), error })?;
         tracing::info!(address = %listen.value, "serving /metrics, /healthz and /readyz");
         servers.spawn(http::serve(Listener::Tcp(listener), health.handler(), stop.clone()));
     }

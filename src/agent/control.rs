@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::delivery::DeliveryId;
 use crate::dispatch;
 use crate::http::{Answer, Call, Handler};
-use crate::intake::{self, Reprocessed};
+use crate::intake;
 use crate::journal::{Action, Done, Journal, Operator, What};
 
 /// The parts that operators reach.
@@ -128,7 +128,7 @@ impl Control {
             return stopping();
         }
         match done.await {
-            Ok(Ok(done)) => Answer::json::<Vec<Reprocessed>>(StatusCode::OK, &done),
+            Ok(Ok(done)) => Answer::json(StatusCode::OK, &done),
             Ok(Err(error)) => Answer::text(StatusCode::CONFLICT, error.to_string()),
             Err(_) => stopping(),
         }

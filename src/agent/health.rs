@@ -111,7 +111,8 @@ impl Health {
             self.metrics.outbox_depth.with_label_values(label).set(open as i64);
             self.metrics.dead_letters.with_label_values(label).set(counts.dead as i64);
             self.metrics.in_doubt.with_label_values(label).set(counts.in_doubt as i64);
-            let age = counts.oldest.map_or(0.0, |at| (self.clock)().duration_since(at).as_secs_f64());
+            let age =
+                counts.oldest.map_or(0.0, |at| (self.clock)().duration_since(at).as_secs_f64());
             self.metrics.outbox_oldest_seconds.with_label_values(label).set(age.max(0.0));
         }
         self.metrics.keys_parked.set(self.journal.parked_keys()?.len() as i64);

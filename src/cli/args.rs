@@ -1,0 +1,225 @@
+//! What may be written on the command line.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// A sidecar between a vehicle management system and SAP.
+#[derive(Debug, Parser)]
+#[command(
+    name = "waybill",
+    version,
+    about = "A sidecar between a vehicle management system and SAP: status events in, IDocs out, and proof of both",
+    after_help = "Examples:
+  waybill check waybill.yaml            all mistakes of all files at once
+  waybill run waybill.yaml              take events until SIGTERM
+  waybill try event.json                what would become of this event, without doing it
+  waybill trail WVWZZZ1JZXW000001       everything about a VIN, DOCNUM, file name or event id
+  waybill deliveries list --state dead  what SAP did not get
+  waybill deliveries release 4711 --why 'share is mounted again'
+  waybill events reprocess --verdict failed --why 'table colour.csv mended'
+
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 could not be done."
+)]
+pub(super) struct Args {
+    /// The configuration file.
+    #[arg(short, long, global = true, env = "WAYBILL_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+impl Args {
+    /// The configuration file: the command's own argument, `--config`, or `waybill.yaml`.
+    pub(super) fn config(&self, own: Option<&Path>) -> PathBuf {
+        let given = own.map(Path::to_path_buf).or_else(|| self.config.clone());
+        given.unwrap_or_else(|| PathBuf::from("waybill.yaml"))
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Take events, make documents, deliver them; until SIGTERM.
+    Run(Run),
+    /// Show all mistakes of the configuration and of every file that it names.
+    Check(Check),
+    /// Show what would become of an event, without doing it.
+    #[command(
+        after_help = "The journal, where there is one, is read for the status of the event's \
+                            object; nothing is written.\n\nExample: waybill try event.json --json"
+    )]
+    Try(Try),
+    /// Show everything about a VIN, claim, DOCNUM, file name or event id.
+    Trail(Trail),
+    /// Events: list them, decide them again.
+    Events(Events),
+    /// Deliveries: list them, release or discard them.
+    Deliveries(Deliveries),
+    /// Write a completion script for a shell.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+    /// How log lines look.
+    #[arg(long, env = "WAYBILL_LOG_FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+    /// What is logged: a level, or levels by module.
+    #[arg(long, env = "WAYBILL_LOG", default_value = "info,lapin=warn")]
+    pub(super) log: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// The configuration file.
+    pub(super) config: Option<PathBuf>,
+    /// One JSON object a mistake.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Try {
+    /// The event's file; `-` for standard input.
+    pub(super) event: PathBuf,
+    /// The source that it is to come from; the only one by default.
+    #[arg(long)]
+    pub(super) source: Option<String>,
+    /// One JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Trail {
+    /// A key, object, event id, DOCNUM or file name.
+    pub(super) word: String,
+    /// One JSON object an event.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Events {
+    #[command(subcommand)]
+    pub(super) command: EventsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum EventsCommand {
+    /// List events.
+    List(EventsList),
+    /// Decide failed, refused and waiting events again, after a mapping or table was mended.
+    Reprocess(Reprocess),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EventChoice {
+    /// ignored, accepted, refused, failed or waiting.
+    #[arg(long)]
+    pub(super) verdict: Option<String>,
+    /// Of this source.
+    #[arg(long)]
+    pub(super) source: Option<String>,
+    /// With this key.
+    #[arg(long)]
+    pub(super) key: Option<String>,
+    /// With this text in their causes.
+    #[arg(long)]
+    pub(super) cause: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct EventsList {
+    #[command(flatten)]
+    pub(super) choice: EventChoice,
+    /// One JSON object an event.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Reprocess {
+    /// The events' numbers in the journal; or choose them by verdict, key or cause.
+    pub(super) events: Vec<u64>,
+    #[command(flatten)]
+    pub(super) choice: EventChoice,
+    #[command(flatten)]
+    pub(super) reason: Reason,
+    /// One JSON array.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Reason {
+    /// Why; it is kept in the audit trail.
+    #[arg(long)]
+    pub(super) why: String,
+    /// Who asks; it is kept in the audit trail.
+    #[arg(long, env = "USER", default_value = "operator")]
+    pub(super) who: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Deliveries {
+    #[command(subcommand)]
+    pub(super) command: DeliveriesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeliveriesCommand {
+    /// List deliveries.
+    List(DeliveriesList),
+    /// Try a dead, doubtful or waiting delivery again now.
+    Release(Act),
+    /// Give a delivery up; the next of its lane may leave.
+    Discard(Act),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct DeliveriesList {
+    /// due, prepared, delivered, dead, discarded or in-doubt.
+    #[arg(long)]
+    pub(super) state: Option<String>,
+    /// Of this target.
+    #[arg(long)]
+    pub(super) target: Option<String>,
+    /// With this key.
+    #[arg(long)]
+    pub(super) key: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+    /// One JSON object a delivery.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Act {
+    /// The deliveries' numbers.
+    #[arg(required = true)]
+    pub(super) deliveries: Vec<u64>,
+    #[command(flatten)]
+    pub(super) reason: Reason,
+    /// One JSON object a delivery.
+    #[arg(long)]
+    pub(super) json: bool,
+}

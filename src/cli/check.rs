@@ -1,0 +1,124 @@
+//! `waybill check`: every mistake of every file, at once.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use serde::Serialize;
+
+use crate::cli::args::Check;
+use crate::cli::{CliError, Said, output};
+use crate::config::load::{self, Written};
+use crate::diagnostic::Diagnostic;
+use crate::plan::Plan;
+
+/// A mistake as JSON shows it.
+#[derive(Serialize)]
+struct Mistake<'a> {
+    file: &'a str,
+    line: usize,
+    column: usize,
+    message: &'a str,
+    remedy: Option<&'a str>,
+}
+
+pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Result<Said, CliError> {
+    match compile(&path) {
+        Ok((written, plan)) => {
+            if options.json {
+                return Ok(Said::Yes);
+            }
+            let config = &written.config;
+            writeln!(
+                out,
+                "{}: no mistakes ({} sources, {} targets, {} routes, {} mappings, {} lifecycles; plan {})",
+                path.display(),
+                config.sources.len(),
+                config.targets.len(),
+                config.routes.len(),
+                written.mappings.len(),
+                written.lifecycles.len(),
+                &plan.digest().to_string()[..12],
+            )?;
+            Ok(Said::Yes)
+        }
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                if options.json {
+                    output::json_line(out, &as_json(mistake))?;
+                } else {
+                    writeln!(out, "{}\n", render(mistake, io::stdout().is_terminal()))?;
+                }
+            }
+            if !options.json {
+                writeln!(out, "{} mistakes", mistakes.len())?;
+            }
+            Ok(Said::No)
+        }
+    }
+}
+
+/// Loads and compiles; all mistakes of loading and compiling together.
+pub(super) fn compile(path: &Path) -> Result<(Written, Plan), Vec<Diagnostic>> {
+    let (written, mut mistakes) = load::load(path);
+    let Some(written) = written else { return Err(mistakes) };
+    let texts = |path: &Path| load::file(path).map_err(|mistake| mistake.message.clone());
+    match Plan::compile(&written, &texts, 1) {
+        Ok(plan) if mistakes.is_empty() => Ok((written, plan)),
+        Ok(_) => Err(mistakes),
+        Err(more) => {
+            mistakes.extend(more);
+            mistakes.sort_by(|a, b| (&a.file, a.mark.start).cmp(&(&b.file, b.mark.start)));
+            mistakes.dedup();
+            Err(mistakes)
+        }
+    }
+}
+
+/// For the commands that need a plan: shows the mistakes on standard error.
+pub(super) fn compiled(path: &Path) -> Result<(Written, Plan), CliError> {
+    compile(path).map_err(|mistakes| {
+        let mut screen = io::stderr();
+        let coloured = screen.is_terminal();
+        for mistake in &mistakes {
+            if writeln!(screen, "{}\n", render(mistake, coloured)).is_err() {
+                break;
+            }
+        }
+        CliError::Mistakes(mistakes.len())
+    })
+}
+
+fn as_json(mistake: &Diagnostic) -> Mistake<'_> {
+    Mistake {
+        file: &mistake.file,
+        line: mistake.mark.line,
+        column: mistake.mark.column,
+        message: &mistake.message,
+        remedy: mistake.remedy.as_deref(),
+    }
+}
+
+/// A mistake with its line and a caret, as compilers show it.
+fn render(mistake: &Diagnostic, coloured: bool) -> String {
+    let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
+    let mark = mistake.mark;
+    let from = byte_of(&mistake.excerpt, mark.column);
+    let length = mark.end.saturating_sub(mark.start).max(1);
+    let to = (from + length).min(mistake.excerpt.len().max(from));
+    let to = (to..=mistake.excerpt.len()).find(|at| mistake.excerpt.is_char_boundary(*at));
+    let snippet = Snippet::source(mistake.excerpt.as_str())
+        .line_start(mark.line)
+        .path(&*mistake.file)
+        .annotation(AnnotationKind::Primary.span(from..to.unwrap_or(from)));
+    let mut group: Group<'_> =
+        Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
+    if let Some(remedy) = &mistake.remedy {
+        group = group.element(Level::HELP.message(remedy.as_str()));
+    }
+    renderer.render(&[group]).to_string()
+}
+
+fn byte_of(line: &str, column: usize) -> usize {
+    line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
+}

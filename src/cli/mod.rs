@@ -1,0 +1,121 @@
+//! The command line: one vocabulary with what the agent does.
+//!
+//! Exit codes: 0 done; 1 the answer is no (mistakes found, event not accepted, nothing found);
+//! 2 the command line makes no sense; 3 it could not be done (journal, network, files). Output is
+//! for people; `--json` beside every table is for programs.
+
+mod args;
+mod check;
+mod journal_views;
+mod operate;
+mod output;
+mod run;
+mod try_event;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use jiff::Timestamp;
+
+use crate::cli::args::{Args, Command, DeliveriesCommand, EventsCommand};
+
+/// Why a command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration has mistakes; they were shown.
+    #[error("the configuration has {0} mistakes")]
+    Mistakes(usize),
+    /// The journal could not be used.
+    #[error(transparent)]
+    Journal(#[from] crate::journal::JournalError),
+    /// The agent could not run.
+    #[error(transparent)]
+    Agent(#[from] crate::agent::AgentError),
+    /// The running agent could not be asked.
+    #[error(transparent)]
+    Call(#[from] crate::http::client::CallError),
+    /// Somebody else's words: the running agent refused, or a file could not be read.
+    #[error("{0}")]
+    Refused(String),
+    /// The output could not be written.
+    #[error("output: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// Whether a command that was done says yes or no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Yes.
+    Yes,
+    /// No.
+    No,
+}
+
+/// Runs the command line of this process. `clock` is the only clock that anything below reads.
+pub fn main(clock: fn() -> Timestamp) -> ExitCode {
+    let args = Args::parse();
+    let mut out = io::stdout().lock();
+    let done = perform(&args, clock, &mut out).and_then(|said| {
+        out.flush()?;
+        Ok(said)
+    });
+    match done {
+        Ok(Said::Yes) => ExitCode::SUCCESS,
+        Ok(Said::No) => ExitCode::from(1),
+        // Whoever reads has gone away (`| head`): that is no failure.
+        Err(CliError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let code = if matches!(error, CliError::Mistakes(_)) { 1 } else { 3 };
+            if writeln!(io::stderr(), "waybill: {error}").is_err() {
+                return ExitCode::from(3);
+            }
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result<Said, CliError> {
+    match &args.command {
+        Command::Run(run) => run::run(args.config(run.config.as_deref()), run, clock),
+        Command::Check(check) => check::check(args.config(check.config.as_deref()), check, out),
+        Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
+        Command::Trail(trail) => journal_views::trail(&args.config(None), trail, out),
+        Command::Events(events) => match &events.command {
+            EventsCommand::List(list) => journal_views::events(&args.config(None), list, out),
+            EventsCommand::Reprocess(again) => {
+                operate::reprocess(&args.config(None), again, clock, out)
+            }
+        },
+        Command::Deliveries(deliveries) => match &deliveries.command {
+            DeliveriesCommand::List(list) => {
+                journal_views::deliveries(&args.config(None), list, out)
+            }
+            DeliveriesCommand::Release(act) => {
+                operate::act(&args.config(None), "release", act, clock, out)
+            }
+            DeliveriesCommand::Discard(act) => {
+                operate::act(&args.config(None), "discard", act, clock, out)
+            }
+        },
+        Command::Completion { shell } => {
+            clap_complete::generate(*shell, &mut Args::command(), "waybill", &mut ByteWriter(out));
+            Ok(Said::Yes)
+        }
+    }
+}
+
+/// `clap_complete` wants a sized writer.
+struct ByteWriter<'a>(&'a mut dyn Write);
+
+impl Write for ByteWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

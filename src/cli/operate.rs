@@ -1,0 +1,188 @@
+//! `deliveries release`, `deliveries discard`, `events reprocess`: through the running agent, or
+//! on the journal itself where no agent runs.
+
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+use hyper::{Method, StatusCode};
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::agent::{Acted, CONTROL_SOCKET, Request};
+use crate::cli::args::{Act, Reprocess};
+use crate::cli::{CliError, Said, check, journal_views, output};
+use crate::dispatch::feed::Feeds;
+use crate::http::client::{self, CallError};
+use crate::intake::{Command, Inbox, Intake, ReprocessError, Reprocessed};
+use crate::journal::{Action, Done, Journal, Operator, What};
+use crate::metrics::Metrics;
+
+pub(super) fn act(
+    config: &Path,
+    verb: &str,
+    options: &Act,
+    clock: fn() -> Timestamp,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let journal = journal_views::options(config)?;
+    let runtime = runtime()?;
+    let request = Request {
+        who: options.reason.who.clone(),
+        why: options.reason.why.clone(),
+        events: Vec::new(),
+    };
+    let mut said = Said::Yes;
+    for id in &options.deliveries {
+        let path = format!("/deliveries/{id}/{verb}");
+        let done = match ask(&runtime, &journal.path, &path, &request)? {
+            Some(Ok(body)) => serde_json::from_slice(&body)
+                .map_err(|error| format!("the agent's answer cannot be read: {error}")),
+            Some(Err(refusal)) => Err(refusal),
+            None => {
+                let opened = Journal::open(&journal, clock())?;
+                let what = if verb == "release" { What::Release(*id) } else { What::Discard(*id) };
+                let (who, why) = (request.who.clone(), request.why.clone());
+                let action = Action { who, why, at: clock(), what };
+                let done = runtime.block_on(opened.act(action));
+                opened.close();
+                done.map_err(|error| error.to_string()).and_then(|done| acted(*id, &done.on))
+            }
+        };
+        match done {
+            Ok(acted) if options.json => output::json_line(out, &acted)?,
+            Ok(acted) => writeln!(out, "delivery {id}: {} -> {}", acted.was, acted.now)?,
+            Err(refusal) => {
+                said = Said::No;
+                writeln!(out, "delivery {id}: not done: {refusal}")?;
+            }
+        }
+    }
+    Ok(said)
+}
+
+fn acted(id: u64, done: &Done) -> Result<Acted, String> {
+    match done {
+        Done::Delivery { now, was } => Ok(Acted {
+            delivery: id,
+            was: was.as_str().to_owned(),
+            now: now.state.as_str().to_owned(),
+        }),
+        Done::Unparked { event } => Err(format!("event {event} was unparked instead")),
+    }
+}
+
+pub(super) fn reprocess(
+    config: &Path,
+    options: &Reprocess,
+    clock: fn() -> Timestamp,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let journal = journal_views::options(config)?;
+    let events = chosen(config, options)?;
+    if events.is_empty() {
+        writeln!(out, "no event is chosen")?;
+        return Ok(Said::No);
+    }
+    let runtime = runtime()?;
+    let (who, why) = (options.reason.who.clone(), options.reason.why.clone());
+    let request = Request { who: who.clone(), why: why.clone(), events: events.clone() };
+    let done = match ask(&runtime, &journal.path, "/events/reprocess", &request)? {
+        Some(Ok(body)) => serde_json::from_slice::<Value>(&body)
+            .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
+        Some(Err(refusal)) => return Err(CliError::Refused(refusal)),
+        None => {
+            let done = runtime.block_on(offline(config, events, Operator { who, why }, clock))?;
+            serde_json::to_value(done).map_err(|error| CliError::Refused(error.to_string()))?
+        }
+    };
+    if options.json {
+        output::json_line(out, &done)?;
+        return Ok(Said::Yes);
+    }
+    let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rows: Vec<_> = done
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|row| {
+            let causes: Vec<_> = row["causes"].as_array().into_iter().flatten().map(cell).collect();
+            vec![
+                cell(&row["event"]),
+                cell(&row["verdict"]),
+                cell(&row["deliveries"]),
+                causes.join("; "),
+            ]
+        })
+        .collect();
+    output::table(out, &["event", "verdict", "deliveries", "causes"], &rows)?;
+    Ok(Said::Yes)
+}
+
+/// The events by their numbers, or those that the choice means; never all by accident.
+fn chosen(config: &Path, options: &Reprocess) -> Result<Vec<u64>, CliError> {
+    let choice = &options.choice;
+    if !options.events.is_empty() {
+        return Ok(options.events.clone());
+    }
+    if choice.verdict.is_none() && choice.key.is_none() && choice.cause.is_none() {
+        let text = "name events by number, or choose them by --verdict, --key or --cause";
+        return Err(CliError::Refused(text.to_owned()));
+    }
+    let rows =
+        journal_views::open(config)?.events(&journal_views::filter(choice)?, choice.limit)?;
+    Ok(rows.into_iter().map(|row| row.event).collect())
+}
+
+/// Without a running agent: the same intake, with nothing but this command to do.
+async fn offline(
+    config: &Path,
+    events: Vec<u64>,
+    operator: Operator,
+    clock: fn() -> Timestamp,
+) -> Result<Vec<Reprocessed>, CliError> {
+    let (written, plan) = check::compiled(config)?;
+    let journal = Journal::open(&crate::agent::journal_options(&written), clock())?;
+    let (ask, commands) = mpsc::channel(1);
+    let (answer, answered) = oneshot::channel();
+    let sent = ask.send(Command::Reprocess { events, operator, answer }).await;
+    let intake = Intake {
+        journal: journal.clone(),
+        plan: watch::channel(Arc::new(plan)).1,
+        inbox: Inbox::new(Vec::new()),
+        commands,
+        feeds: Feeds::of(written.config.targets.iter().map(|target| target.name.clone())),
+        room: watch::channel(true).0,
+        metrics: Arc::new(Metrics::new().map_err(crate::agent::AgentError::from)?),
+        clock,
+    };
+    intake.run().await;
+    tokio::task::spawn_blocking(move || journal.close()).await.map_err(std::io::Error::other)?;
+    let done = match sent {
+        Ok(()) => answered.await.unwrap_or(Err(ReprocessError::Stopping)),
+        Err(_) => Err(ReprocessError::Stopping),
+    };
+    done.map_err(|error| CliError::Refused(error.to_string()))
+}
+
+/// Asks the running agent; `None` where none runs.
+fn ask(
+    runtime: &tokio::runtime::Runtime,
+    journal: &Path,
+    path: &str,
+    request: &Request,
+) -> Result<Option<Result<Vec<u8>, String>>, CliError> {
+    let socket = journal.with_file_name(CONTROL_SOCKET);
+    let body = serde_json::to_vec(request).map_err(|error| CliError::Refused(error.to_string()))?;
+    match runtime.block_on(client::call(&socket, Method::POST, path, body)) {
+        Ok((StatusCode::OK, body)) => Ok(Some(Ok(body))),
+        Ok((_, body)) => Ok(Some(Err(String::from_utf8_lossy(&body).into_owned()))),
+        Err(CallError::Absent(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+}

@@ -1,0 +1,36 @@
+//! `waybill run`.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use crate::agent;
+use crate::cli::args::{LogFormat, Run};
+use crate::cli::{CliError, Said, check};
+
+pub(super) fn run(
+    path: PathBuf,
+    options: &Run,
+    clock: fn() -> Timestamp,
+) -> Result<Said, CliError> {
+    logs(options)?;
+    let (written, plan) = check::compiled(&path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(agent::run(written, plan, clock))?;
+    // A thread that still waits for a broken disk must not keep the process.
+    runtime.shutdown_background();
+    Ok(Said::Yes)
+}
+
+fn logs(options: &Run) -> Result<(), CliError> {
+    let filter = EnvFilter::try_new(&options.log)
+        .map_err(|error| CliError::Refused(format!("--log {}: {error}", options.log)))?;
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match options.log_format {
+        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => logs.json().init(),
+    }
+    Ok(())
+}
