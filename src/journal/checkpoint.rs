@@ -8,16 +8,16 @@ use std::path::PathBuf;
 use rusqlite::Connection;
 
 /// Pages of the log from which an idle writer moves them over: 4 MiB.
-const IDLE: u64 = 1_024;
+const IDLE: u64 = 512;
 
 /// Pages of the log from which a busy writer moves them over too: 32 MiB.
-const BUSY: u64 = 8_192;
+const BUSY: u64 = 4_096;
 
 /// Bytes above which the file of the log is cut back once it is empty.
 const LARGE: u64 = 128 * 1024 * 1024;
 
 /// Free pages that are given back to the file system at a time.
-const VACUUM: u32 = 1_024;
+const VACUUM: u32 = 512;
 
 /// The care of the log.
 #[derive(Debug)]

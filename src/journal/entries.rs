@@ -30,16 +30,7 @@ struct Line<'a>(&'a mut String);
 impl Line<'_> {
     fn word(self, word: &str) -> Self {
         self.0.push(' ');
-        if word.is_empty() {
-            self.0.push('-');
-        }
-        for character in word.chars() {
-            if character <= ' ' || matches!(character, '%' | '\u{7f}') {
-                let _ = write!(self.0, "%{:02x}", u32::from(character));
-            } else {
-                self.0.push(character);
-            }
-        }
+        escape(self.0, word);
         self
     }
 
@@ -229,6 +220,49 @@ pub(super) fn hex(text: &mut String, bytes: &[u8]) {
             text.push(char::from(DIGITS[usize::from(digit)]));
         }
     }
+}
+
+/// How a word is written in a line.
+pub(super) fn word(word: &str) -> String {
+    let mut text = String::with_capacity(word.len());
+    escape(&mut text, word);
+    text
+}
+
+fn escape(text: &mut String, word: &str) {
+    if word.is_empty() {
+        text.push('-');
+    }
+    for character in word.chars() {
+        if character <= ' ' || matches!(character, '%' | '\u{7f}') {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{:02x}", u32::from(character));
+        } else {
+            text.push(character);
+        }
+    }
+}
+
+/// A lifecycle step as a commitment takes it.
+pub(super) struct StepValues<'a> {
+    pub(super) lifecycle: &'a str,
+    pub(super) object: &'a str,
+    pub(super) from: Option<&'a str>,
+    pub(super) to: &'a str,
+    pub(super) applied: bool,
+}
+
+/// The commitment to all of an event that could be about somebody: id, kind, key, time, causes and
+/// the step.
+pub(super) fn commit_event(salt: &Salt, head: [&str; 5], step: Option<StepValues<'_>>) -> Digest {
+    let Some(step) = step else { return commitment(salt, &head) };
+    let [id, kind, key, time, causes] = head;
+    let known = if step.from.is_some() { "known" } else { "" };
+    let applied = if step.applied { "applied" } else { "" };
+    let from = step.from.unwrap_or_default();
+    let all =
+        [id, kind, key, time, causes, step.lifecycle, step.object, known, from, step.to, applied];
+    commitment(salt, &all)
 }
 
 /// A word of a line as it was before it was escaped.

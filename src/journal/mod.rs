@@ -15,14 +15,18 @@
 mod checkpoint;
 mod entries;
 mod error;
+mod filling;
 mod numbers;
 mod owner;
 mod query;
 mod record;
 mod request;
+mod rows;
 mod schema;
 mod settle;
 mod store;
+mod trail;
+mod verify;
 mod writer;
 
 use std::ops::{Deref, Range};
@@ -36,16 +40,21 @@ use tokio::sync::{mpsc, oneshot};
 use crate::delivery::Settlement;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::entries::Entries;
+use crate::journal::filling::Names;
 use crate::journal::owner::Owner;
-use crate::journal::record::Names;
 use crate::journal::writer::{Command, QUEUE, Writer};
+
+pub use crate::facts::{Facts, Needs};
 
 pub use self::error::{CommitError, JournalError};
 pub use self::numbers::{counter, docnum};
 pub use self::query::Reader;
 pub use self::request::{
-    Action, ActionDone, Anchor, Batch, Committed, Done, Facts, Needs, Operator, Sizes, What,
+    Action, ActionDone, Anchor, Batch, Committed, Done, Operator, Sizes, What,
 };
+pub use self::rows::{ActionRow, AttemptRow, DeliveryRow, EventRow, Outbox, Story, TransitionRow};
+pub use self::trail::{DeliveryFilter, EventFilter};
+pub use self::verify::{Break, Verification};
 
 /// How a journal is opened.
 #[derive(Clone, Debug)]
@@ -117,8 +126,6 @@ impl Journal {
             commands,
             head: opened.head,
             side: opened.side,
-            instance: options.instance,
-            epoch,
             names: Names::default(),
             entries: Entries::default(),
             checkpoint: Checkpoint::new(store::wal_of(&options.path)),
@@ -192,7 +199,8 @@ impl Journal {
         self.ask(|reply| Command::Act(action, reply)).await
     }
 
-    /// Takes `count` numbers (see [`docnum`]) out of a range, for ever. Blocks.
+    /// Takes `count` counters out of a range, for ever. Blocks. They are made into numbers that
+    /// no restore and no second agent repeats by [`docnum`].
     pub fn reserve_numbers(&self, range: &str, count: u64) -> Result<Range<u64>, JournalError> {
         let range = range.to_owned();
         let numbers =

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::journal::entries::unescape;
+use crate::journal::entries::{unescape, word};
 use crate::journal::error::JournalError;
 
 /// One more than the highest counter.
@@ -112,6 +112,15 @@ impl SideFile {
         restored.then(|| self.epoch.max(epoch) + 1)
     }
 
+    /// The ranges of the same journal that a database has fallen behind in, and how far they had
+    /// come.
+    pub(super) fn ahead(&self, journal: &str, next: &[(String, u64)]) -> Vec<(String, u64)> {
+        let known = |name: &String| next.iter().find(|(range, _)| range == name).map(|at| at.1);
+        let behind = |(name, high): &(&String, &High)| known(name) < Some(high.confirmed);
+        let same = self.ranges.iter().filter(|_| self.journal == journal);
+        same.filter(behind).map(|(name, high)| (name.clone(), high.confirmed)).collect()
+    }
+
     /// Durable before the commit: the range may come as far as `to`.
     pub(super) fn pending(&mut self, range: &str, numbers: &Range<u64>) {
         let high = self.ranges.entry(range.to_owned()).or_insert(High { confirmed: 0, pending: 0 });
@@ -138,8 +147,7 @@ impl SideFile {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "journal {}\nepoch {}", self.journal, self.epoch);
         for (name, high) in &self.ranges {
-            let name = name.replace('%', "%25").replace(' ', "%20").replace('\n', "%0a");
-            let _ = writeln!(text, "range {name} {} {}", high.confirmed, high.pending);
+            let _ = writeln!(text, "range {} {} {}", word(name), high.confirmed, high.pending);
         }
         let part = self.path.with_extension("part");
         let mut file = File::create(&part)?;
@@ -180,6 +188,8 @@ mod tests {
         assert_eq!(side.restored("a", 0, &next(200)), None);
         assert_eq!(side.restored("a", 0, &next(100)), Some(1), "an old copy");
         assert_eq!(side.restored("a", 0, &[]), Some(1), "a very old copy");
+        assert_eq!(side.ahead("a", &next(100)), next(200));
+        assert_eq!(side.ahead("a", &next(200)), []);
         assert_eq!(side.restored("b", 0, &[]), Some(1), "another journal in the same place");
     }
 

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::delivery::{Consignment, DeliveryId, Due, State};
-use crate::event::{Digest, Seen};
+use crate::event::{Arrival, Digest, Seen};
+use crate::facts::{Facts, Needs};
 use crate::journal::error::JournalError;
-use crate::journal::request::{Anchor, Facts, Needs, Sizes};
-use crate::journal::schema::{hash, number, row_id, state_of, timestamp};
+use crate::journal::request::{Anchor, Sizes};
+use crate::journal::schema::{number, row_id, state_of, timestamp};
 use crate::journal::store;
+use crate::journal::trail::words_since;
 
 /// Connections that are kept for the next reader.
 const KEPT: usize = 4;
@@ -90,7 +92,8 @@ impl Reader {
         })
     }
 
-    /// The same for one lane of a target.
+    /// The same for one lane of a target. It costs a look at every 4096 events since the oldest
+    /// that is not final: for a lane whose tail is not in memory, not for every step.
     pub fn due_of_key(
         &self,
         target: &str,
@@ -100,15 +103,30 @@ impl Reader {
     ) -> Result<Vec<Due>, JournalError> {
         self.read(|connection| {
             let Some(number) = name_number(connection, target)? else { return Ok(Vec::new()) };
-            let target: Arc<str> = Arc::from(target);
+            let first = connection
+                .prepare_cached(
+                    "SELECT event FROM deliveries WHERE target = ?1 AND state < 10 AND id > ?2
+                     ORDER BY id LIMIT 1",
+                )?
+                .query_row([number, row_id(after)], |row| row.get(0))
+                .optional()?;
+            let Some(first) = first else { return Ok(Vec::new()) };
             let mut statement = connection.prepare_cached(
-                "SELECT id, key, state, due, attempts FROM deliveries
-                 WHERE target = ?1 AND lane = ?2 AND key = ?3 AND state < 10 AND id > ?4
-                 ORDER BY id LIMIT ?5",
+                "SELECT d.id, d.key, d.state, d.due, d.attempts FROM events e JOIN deliveries d
+                 ON d.id >= e.first_delivery AND d.id < e.first_delivery + e.deliveries
+                 WHERE e.id = ?1 AND d.target = ?2 AND d.key = ?3 AND d.id > ?4
+                 AND +d.state < 10 ORDER BY d.id",
             )?;
-            let rows =
-                statement.query(params![number, hash(key), key, row_id(after), count(limit)])?;
-            all_due(rows, &target)
+            let target: Arc<str> = Arc::from(target);
+            let mut due = Vec::new();
+            for event in words_since(connection, key, first)? {
+                let rows = statement.query(params![event, number, key, row_id(after)])?;
+                due.extend(all_due(rows, &target)?);
+            }
+            // An event that was decided again has newer deliveries than the events behind it.
+            due.sort_unstable_by_key(|due| due.id);
+            due.truncate(limit);
+            Ok(due)
         })
     }
 
@@ -138,6 +156,27 @@ impl Reader {
                 .prepare_cached("SELECT raw FROM payloads WHERE event = ?1")?
                 .query_row([row_id(event)], |row| row.get(0));
             Ok(raw.optional()?)
+        })
+    }
+
+    /// An event as it came in, while its bytes are kept, so that it can be decided again.
+    pub fn arrival(&self, event: u64) -> Result<Option<Arrival>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT name, raw, external, received FROM events
+                 JOIN payloads ON event = events.id JOIN names ON names.id = source
+                 WHERE events.id = ?1",
+            )?;
+            let arrival = statement.query_row([row_id(event)], |row| {
+                let (source, raw): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                Ok(Arrival {
+                    source: source.into(),
+                    raw: raw.into(),
+                    message_id: Some(row.get(2)?),
+                    received: timestamp(row.get(3)?),
+                })
+            });
+            Ok(arrival.optional()?)
         })
     }
 
@@ -183,7 +222,9 @@ impl Reader {
         let wal = std::fs::metadata(store::wal_of(path)).map_or(0, |wal| wal.len());
         let directory = store::directory_of(path);
         let facts = rustix::fs::statvfs(directory).map_err(|error| io(directory)(error.into()))?;
-        Ok(Sizes { database, wal, free: facts.f_bavail.saturating_mul(facts.f_frsize) })
+        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+        let (free, total) = (bytes(facts.f_bavail), bytes(facts.f_blocks));
+        Ok(Sizes { database, wal, free, total })
     }
 }
 

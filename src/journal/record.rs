@@ -1,66 +1,18 @@
 //! How a batch becomes rows.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
 
 use crate::delivery::{Due, NewDelivery, State};
 use crate::event::{Decision, Digest, Verdict};
-use crate::journal::entries::{Entries, EventLine, Salt, commitment};
+use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment};
 use crate::journal::error::CommitError;
+use crate::journal::filling::Filling;
 use crate::journal::request::{Batch, Committed};
 use crate::journal::schema::{
     BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code, verdict_of,
 };
-
-/// Where the journal stands: the last commit and the next free numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) number: u64,
-    pub(super) at: i64,
-    pub(super) hash: Digest,
-    pub(super) event: u64,
-    pub(super) delivery: u64,
-}
-
-/// The transaction that is being filled.
-pub(super) struct Filling<'a> {
-    pub(super) connection: &'a Connection,
-    pub(super) head: &'a mut Head,
-    pub(super) names: &'a mut Names,
-    pub(super) entries: &'a mut Entries,
-}
-
-/// Configured names (sources, targets, mappings, lifecycles) as small numbers.
-#[derive(Debug, Default)]
-pub(super) struct Names(HashMap<Arc<str>, i64>);
-
-impl Names {
-    /// Forgets what a transaction that was rolled back may have added.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
-    }
-
-    /// The number of a name, given now if need be.
-    pub(super) fn number(
-        &mut self,
-        connection: &Connection,
-        name: &Arc<str>,
-    ) -> Result<i64, CommitError> {
-        if let Some(number) = self.0.get(name) {
-            return Ok(*number);
-        }
-        connection
-            .prepare_cached("INSERT INTO names (name) VALUES (?1) ON CONFLICT DO NOTHING")?
-            .execute([name])?;
-        let number = connection
-            .prepare_cached("SELECT id FROM names WHERE name = ?1")?
-            .query_row([name], |row| row.get(0))?;
-        self.0.insert(name.clone(), number);
-        Ok(number)
-    }
-}
 
 /// Writes the rows and entries of a batch.
 pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committed, CommitError> {
@@ -154,7 +106,7 @@ impl<'c> Rows<'c> {
                 .prepare_cached("INSERT INTO words VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?,
             delivery: connection.prepare_cached(
                 "INSERT INTO deliveries VALUES
-                 (?1, ?2, ?3, ?4, 0, ?5, 0, NULL, ?6, ?7, ?8, ?9, ?10, ?11, ?12, '')",
+                 (?1, ?2, ?3, ?4, 0, ?5, 0, NULL, ?6, ?7, ?8, ?9, ?10, ?11, '')",
             )?,
             document: connection.prepare_cached("INSERT INTO documents VALUES (?1, ?2)")?,
         })
@@ -341,7 +293,6 @@ impl<'c> Rows<'c> {
             state_code(State::Due),
             nanoseconds(decision.now),
             self.commit,
-            hash(&delivery.key),
             mapping,
             digest.0,
             delivery.key,
@@ -416,21 +367,17 @@ fn event_line<'a>(decision: &'a Decision, event: u64, commitment: &'a Digest) ->
     }
 }
 
-/// All of an event that could be about somebody.
 fn event_commitment(salt: &Salt, decision: &Decision, causes: &str) -> Digest {
     let header = &decision.header;
+    let step = decision.transition.as_ref().map(|step| StepValues {
+        lifecycle: &step.lifecycle,
+        object: &step.object,
+        from: step.from.as_deref(),
+        to: &step.to,
+        applied: step.applied,
+    });
     let head = [&*header.id, &*header.kind, &*header.key, &*header.time, causes];
-    match &decision.transition {
-        None => commitment(salt, &head),
-        Some(step) => {
-            let from = step.from.as_deref().unwrap_or_default();
-            let [id, kind, key, time, causes] = head;
-            let applied = if step.applied { "applied" } else { "" };
-            let step = [&*step.lifecycle, &*step.object, from, &*step.to, applied];
-            let [lifecycle, object, from, to, applied] = step;
-            commitment(salt, &[id, kind, key, time, causes, lifecycle, object, from, to, applied])
-        }
-    }
+    commit_event(salt, head, step)
 }
 
 /// The causes in one column, one per line.

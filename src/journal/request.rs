@@ -1,35 +1,9 @@
 //! What is asked of the journal and what it answers.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use jiff::Timestamp;
 
 use crate::delivery::{DeliveryId, Due, State};
-use crate::event::{Decision, Digest, Identity, Seen};
-
-/// What deciding a batch has to know first.
-#[derive(Clone, Debug, Default)]
-pub struct Needs {
-    /// The identities of the events, with the digests of their bytes.
-    pub identities: Vec<(Identity, Digest)>,
-    /// (lifecycle, object) of every step that an event asks for.
-    pub objects: Vec<(Arc<str>, String)>,
-    /// The keys of the events.
-    pub keys: Vec<String>,
-}
-
-/// What the journal knows about that. What is absent is unknown.
-#[derive(Clone, Debug, Default)]
-pub struct Facts {
-    /// The identities that were seen before. Where one is known with another digest than the one
-    /// asked for, [`Identity::reused_by`] of that digest is looked up as well.
-    pub seen: HashMap<Identity, Seen>,
-    /// The status of the objects that have one.
-    pub objects: HashMap<(Arc<str>, String), String>,
-    /// The keys that are parked, with the event that parked them.
-    pub parked: HashMap<String, u64>,
-}
+use crate::event::{Decision, Digest};
 
 /// Who asked for something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,4 +108,6 @@ pub struct Sizes {
     pub wal: u64,
     /// Bytes that its file system has left for us.
     pub free: u64,
+    /// Bytes of its whole file system.
+    pub total: u64,
 }

@@ -30,11 +30,10 @@ CREATE INDEX events_waiting ON events (key) WHERE verdict = 5;
 CREATE TABLE payloads (event INTEGER PRIMARY KEY, salt BLOB NOT NULL, raw BLOB NOT NULL);
 CREATE TABLE deliveries (id INTEGER PRIMARY KEY, event INTEGER NOT NULL, target INTEGER NOT NULL,
     state INTEGER NOT NULL, prepared INTEGER NOT NULL, due INTEGER NOT NULL,
-    attempts INTEGER NOT NULL, settled INTEGER, committed INTEGER NOT NULL, lane INTEGER NOT NULL,
+    attempts INTEGER NOT NULL, settled INTEGER, committed INTEGER NOT NULL,
     mapping INTEGER NOT NULL, digest BLOB NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL,
     reference TEXT NOT NULL, answer TEXT NOT NULL);
 CREATE INDEX deliveries_open ON deliveries (target) WHERE state < 10;
-CREATE INDEX deliveries_lane ON deliveries (target, lane) WHERE state < 10;
 CREATE TABLE documents (delivery INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
 CREATE TABLE attempts (id INTEGER PRIMARY KEY, delivery INTEGER NOT NULL, at INTEGER NOT NULL,
     attempt INTEGER NOT NULL, state INTEGER NOT NULL, due INTEGER NOT NULL, reason TEXT NOT NULL);

@@ -6,7 +6,7 @@ use crate::delivery::{DeliveryId, Due, Outcome, Settlement, State};
 use crate::event::Digest;
 use crate::journal::entries::{Salt, SettledLine, commitment};
 use crate::journal::error::CommitError;
-use crate::journal::record::Filling;
+use crate::journal::filling::Filling;
 use crate::journal::request::{Action, ActionDone, Done, What};
 use crate::journal::schema::{nanoseconds, number, row_id, state_code, state_of, timestamp};
 
@@ -59,7 +59,10 @@ pub(super) fn settle(
         let delivered = matches!(settlement.outcome, Outcome::Delivered { .. });
         match was.state {
             State::Delivered => {}
-            State::Discarded if !delivered => attempt(filling, settlement, &was, State::Discarded)?,
+            State::Discarded if !delivered => {
+                update(filling, settlement.id, &was, settlement.at)?;
+                attempt(filling, settlement, &was, State::Discarded)?;
+            }
             _ => apply(filling, settlement, &was)?,
         }
     }

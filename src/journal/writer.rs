@@ -16,9 +16,10 @@ use crate::delivery::Settlement;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::entries::{Entries, link};
 use crate::journal::error::CommitError;
-use crate::journal::numbers::{COUNTERS, SideFile, docnum};
+use crate::journal::filling::{Filling, Head, Names};
+use crate::journal::numbers::{COUNTERS, SideFile};
 use crate::journal::owner::Owner;
-use crate::journal::record::{Filling, Head, Names, record};
+use crate::journal::record::record;
 use crate::journal::request::{Action, ActionDone, Batch, Committed};
 use crate::journal::schema::{nanoseconds, number, row_id};
 use crate::journal::settle::{act, settle};
@@ -87,8 +88,6 @@ pub(super) struct Writer {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) head: Head,
     pub(super) side: SideFile,
-    pub(super) instance: u16,
-    pub(super) epoch: u16,
     pub(super) names: Names,
     pub(super) entries: Entries,
     pub(super) checkpoint: Checkpoint,
@@ -219,8 +218,7 @@ impl Writer {
             Command::Reserve { range, count, .. } => {
                 let counters = reserve(&mut filling, range, *count)?;
                 self.side.pending(range, &counters);
-                let number = |counter| docnum(self.instance, self.epoch, counter);
-                Ok(Answer::Numbers(number(counters.start)..number(counters.end)))
+                Ok(Answer::Numbers(counters))
             }
             _ => Ok(Answer::Done),
         }

@@ -1,0 +1,353 @@
+//! Whether the journal still says what it said.
+//!
+//! Two questions: does every link of the chain follow from the one before, and do the rows that
+//! people read agree with the lines that the links are made of? A row names the commit that last
+//! changed it, so it is compared with the line of that commit; a row that names a commit which
+//! says nothing about it is a break too, and so is a row that no line ever announced.
+//!
+//! Who can write the file can also make a whole new chain. Against that only an [`Anchor`] helps
+//! that is kept elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::{Connection, OptionalExtension as _};
+use serde::Serialize;
+
+use crate::delivery::State;
+use crate::event::{Digest, Verdict};
+use crate::journal::entries::{Salt, StepValues, commit_event, commitment, link, word};
+use crate::journal::error::JournalError;
+use crate::journal::query::{ReadError, Reader};
+use crate::journal::request::Anchor;
+use crate::journal::rows::{DELIVERY, DeliveryRow, EVENT, EventRow};
+use crate::journal::schema::{nanoseconds, number, row_id};
+
+/// What [`Reader::verify`] found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// The commits that were looked at.
+    pub commits: u64,
+    /// The events that they announce.
+    pub events: u64,
+    /// The deliveries that they announce.
+    pub deliveries: u64,
+    /// Where the journal does not agree with itself; empty is good.
+    pub breaks: Vec<Break>,
+}
+
+/// One disagreement.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Break {
+    /// The commit that it was found at.
+    pub commit: u64,
+    /// What disagrees; no payload text.
+    pub what: String,
+}
+
+impl Reader {
+    /// Walks the whole chain, and compares the rows with it. `anchor` is a head that was kept
+    /// outside, if there is one.
+    pub fn verify(&self, anchor: Option<Anchor>) -> Result<Verification, JournalError> {
+        self.read(|connection| {
+            let mut walk = Walk::new(connection);
+            walk.chain(anchor)?;
+            walk.left_over()?;
+            Ok(walk.found)
+        })
+    }
+}
+
+struct Walk<'c> {
+    connection: &'c Connection,
+    found: Verification,
+    /// Rows that name a later commit, with that commit.
+    open_events: BTreeMap<u64, u64>,
+    open_deliveries: BTreeMap<u64, u64>,
+}
+
+/// The lines of one commit that matter for rows: the last one of each event and delivery.
+#[derive(Default)]
+struct Lines<'t> {
+    events: BTreeMap<u64, Vec<&'t str>>,
+    deliveries: BTreeMap<u64, Vec<&'t str>>,
+    made: BTreeMap<u64, Vec<&'t str>>,
+    unknown: BTreeSet<&'t str>,
+}
+
+impl<'t> Lines<'t> {
+    fn read(text: &'t str) -> Self {
+        let mut lines = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            let id = words.get(1).and_then(|id| id.parse().ok());
+            match (words.first().copied().unwrap_or_default(), id) {
+                ("event" | "again", Some(id)) => drop(lines.events.insert(id, words)),
+                ("delivery", Some(id)) => drop(lines.made.insert(id, words)),
+                ("settled" | "release" | "discard", Some(id)) => {
+                    lines.deliveries.insert(id, words);
+                }
+                ("journal" | "plan" | "operator" | "unpark" | "numbers", _) => {}
+                (verb, _) => drop(lines.unknown.insert(verb)),
+            }
+        }
+        lines
+    }
+}
+
+impl<'c> Walk<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        let found = Verification { commits: 0, events: 0, deliveries: 0, breaks: Vec::new() };
+        let (open_events, open_deliveries) = Default::default();
+        Self { connection, found, open_events, open_deliveries }
+    }
+
+    fn broken(&mut self, commit: u64, what: impl Into<String>) {
+        self.found.breaks.push(Break { commit, what: what.into() });
+    }
+
+    fn chain(&mut self, anchor: Option<Anchor>) -> Result<(), ReadError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT number, at, previous, hash, entries FROM commits ORDER BY number")?;
+        let mut rows = statement.query([])?;
+        let mut last = Anchor { number: 0, hash: Digest([0; 32]) };
+        let mut anchored = anchor.is_none();
+        while let Some(row) = rows.next()? {
+            let commit = number(row.get(0)?);
+            let (at, previous, hash) = (row.get(1)?, Digest(row.get(2)?), Digest(row.get(3)?));
+            let entries = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
+            if commit != last.number + 1 {
+                self.broken(
+                    commit,
+                    format!("commits {} to {} are missing", last.number + 1, commit - 1),
+                );
+            } else if previous != last.hash {
+                self.broken(commit, "does not follow the commit before");
+            }
+            if link(&previous, commit, at, entries) != hash {
+                self.broken(commit, "its entries are not what its hash was made of");
+            }
+            if let Some(anchor) = anchor.filter(|anchor| anchor.number == commit) {
+                anchored = true;
+                if anchor.hash != hash {
+                    self.broken(commit, "is not the commit that was anchored");
+                }
+            }
+            self.rows(commit, entries)?;
+            self.found.commits += 1;
+            last = Anchor { number: commit, hash };
+        }
+        if let Some(anchor) = anchor.filter(|_| !anchored) {
+            self.broken(anchor.number, "was anchored and is not there");
+        }
+        Ok(())
+    }
+
+    /// Compares what a commit says with the rows that it was the last to change.
+    fn rows(&mut self, commit: u64, entries: &[u8]) -> Result<(), ReadError> {
+        let Ok(text) = std::str::from_utf8(entries) else {
+            self.broken(commit, "its entries are no text");
+            return Ok(());
+        };
+        let lines = Lines::read(text);
+        for _ in &lines.unknown {
+            self.broken(commit, "has an entry of a kind that is not known");
+        }
+        for (event, words) in &lines.events {
+            self.found.events += u64::from(words.first() == Some(&"event"));
+            self.event(commit, *event, words)?;
+        }
+        for (delivery, words) in &lines.made {
+            self.found.deliveries += 1;
+            self.made(commit, *delivery, words, lines.deliveries.contains_key(delivery))?;
+        }
+        for (delivery, words) in &lines.deliveries {
+            self.settled(commit, *delivery, words)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, commit: u64, event: u64, words: &[&str]) -> Result<(), ReadError> {
+        let sql = format!("{EVENT} WHERE events.id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([row_id(event)])?;
+        let Some(row) = rows.next()? else {
+            self.broken(commit, format!("event {event} is gone"));
+            return Ok(());
+        };
+        let row = EventRow::read(row)?;
+        if !self.is_last(commit, row.commit, (event, "event")) {
+            return Ok(());
+        }
+        let &[_, _, verdict, source, digest, hidden, received, decided] = words else {
+            self.broken(commit, format!("the entry of event {event} is not whole"));
+            return Ok(());
+        };
+        let mut wrong = Vec::new();
+        let mut check = |same: bool, what| wrong.extend((!same).then_some(what));
+        check(Verdict::parse(verdict) == Some(row.verdict), "verdict");
+        check(source == word(&row.source), "source");
+        check(digest == row.digest.to_string(), "digest");
+        check(received == nanoseconds(row.received).to_string(), "time of receipt");
+        check(decided == nanoseconds(row.decided).to_string(), "time of decision");
+        if let Some((salt, raw)) = self.payload(event)? {
+            check(hidden == event_commitment(&salt, &row).to_string(), "id, key, step or causes");
+            check(Digest::of(&raw) == row.digest, "bytes");
+        }
+        for what in wrong {
+            self.broken(commit, format!("event {event}: its {what} is not what was recorded"));
+        }
+        Ok(())
+    }
+
+    fn made(
+        &mut self,
+        commit: u64,
+        delivery: u64,
+        words: &[&str],
+        changed: bool,
+    ) -> Result<(), ReadError> {
+        let Some(row) = self.delivery(delivery)? else {
+            self.broken(commit, format!("delivery {delivery} is gone"));
+            return Ok(());
+        };
+        let &[_, _, event, target, mapping, document, hidden] = words else {
+            self.broken(commit, format!("the entry of delivery {delivery} is not whole"));
+            return Ok(());
+        };
+        let mut wrong = Vec::new();
+        let mut check = |same: bool, what| wrong.extend((!same).then_some(what));
+        check(event == row.event.to_string(), "event");
+        check(target == word(&row.target), "target");
+        check(mapping == word(&row.mapping), "mapping");
+        check(document == row.digest.to_string(), "digest");
+        let bytes = self
+            .connection
+            .prepare_cached("SELECT bytes FROM documents WHERE delivery = ?1")?
+            .query_row([row_id(delivery)], |row| row.get(0))
+            .optional()?;
+        let bytes: Option<Vec<u8>> = bytes;
+        check(bytes.is_none_or(|bytes| Digest::of(&bytes) == row.digest), "document");
+        if let Some(salt) = self.salt(row.event)? {
+            let values = [&*row.key, &*row.name, &*row.reference];
+            check(hidden == commitment(&salt, &values).to_string(), "key, name or reference");
+        }
+        if !changed && self.is_last(commit, row.commit, (delivery, "delivery")) {
+            check(row.state == State::Due && row.attempts == 0, "state");
+        }
+        for what in wrong {
+            self.broken(
+                commit,
+                format!("delivery {delivery}: its {what} is not what was recorded"),
+            );
+        }
+        Ok(())
+    }
+
+    fn settled(&mut self, commit: u64, delivery: u64, words: &[&str]) -> Result<(), ReadError> {
+        // A delivery that is gone was reported where it was made.
+        let Some(row) = self.delivery(delivery)? else { return Ok(()) };
+        if !self.is_last(commit, row.commit, (delivery, "delivery")) {
+            return Ok(());
+        }
+        let &[_, _, state, attempts, _, due, hidden] = words else {
+            self.broken(commit, format!("the settlement of delivery {delivery} is not whole"));
+            return Ok(());
+        };
+        let mut wrong = Vec::new();
+        let mut check = |same: bool, what| wrong.extend((!same).then_some(what));
+        check(State::parse(state) == Some(row.state), "state");
+        check(attempts == row.attempts.to_string(), "number of attempts");
+        check(due == nanoseconds(row.due).to_string(), "due time");
+        if row.state == State::Delivered
+            && let Some(salt) = self.salt(row.event)?
+        {
+            let answer = match row.answer.as_str() {
+                "" => "-".to_owned(),
+                answer => commitment(&salt, &[answer]).to_string(),
+            };
+            check(hidden == answer, "answer");
+        }
+        for what in wrong {
+            self.broken(
+                commit,
+                format!("delivery {delivery}: its {what} is not what was recorded"),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether a row was last changed by this commit. A later one is remembered until it comes.
+    fn is_last(&mut self, commit: u64, changed: u64, (id, what): (u64, &'static str)) -> bool {
+        let open = if what == "event" { &mut self.open_events } else { &mut self.open_deliveries };
+        if changed > commit {
+            open.insert(id, changed);
+            return false;
+        }
+        open.remove(&id);
+        if changed < commit {
+            self.broken(commit, format!("{what} {id} is as it was before this commit"));
+        }
+        changed == commit
+    }
+
+    /// What is still open at the end, and rows that no entry announced.
+    fn left_over(&mut self) -> Result<(), ReadError> {
+        let events = std::mem::take(&mut self.open_events);
+        let deliveries = std::mem::take(&mut self.open_deliveries);
+        for (what, open) in [("event", events), ("delivery", deliveries)] {
+            for (id, commit) in open {
+                self.broken(
+                    commit,
+                    format!("{what} {id} names this commit, which did not change it"),
+                );
+            }
+        }
+        for (table, announced) in
+            [("events", self.found.events), ("deliveries", self.found.deliveries)]
+        {
+            let there = self
+                .connection
+                .query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))
+                .map(number)?;
+            if there > announced {
+                let more = there - announced;
+                self.broken(self.found.commits, format!("{more} {table} that no entry announces"));
+            }
+        }
+        Ok(())
+    }
+
+    fn delivery(&self, delivery: u64) -> Result<Option<DeliveryRow>, ReadError> {
+        let sql = format!("{DELIVERY} WHERE deliveries.id = ?1");
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query([row_id(delivery)])?;
+        rows.next()?.map(DeliveryRow::read).transpose()
+    }
+
+    fn payload(&self, event: u64) -> Result<Option<(Salt, Vec<u8>)>, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT salt, raw FROM payloads WHERE event = ?1")?;
+        let row = statement.query_row([row_id(event)], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(row.optional()?)
+    }
+
+    fn salt(&self, event: u64) -> Result<Option<Salt>, ReadError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT salt FROM payloads WHERE event = ?1")?;
+        Ok(statement.query_row([row_id(event)], |row| row.get(0)).optional()?)
+    }
+}
+
+/// The commitment that the row of an event would have.
+fn event_commitment(salt: &Salt, row: &EventRow) -> Digest {
+    let step = row.transition.as_ref().map(|step| StepValues {
+        lifecycle: &step.lifecycle,
+        object: &step.object,
+        from: step.from.as_deref(),
+        to: &step.to,
+        applied: step.applied,
+    });
+    let causes = row.causes.join("\n");
+    commit_event(salt, [&*row.id, &*row.kind, &*row.key, &*row.time, &*causes], step)
+}
