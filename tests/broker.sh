@@ -121,6 +121,7 @@ launch() {
     # shellcheck source=/dev/null
     . "$dir/settings"
     rm -f "$dir/broker.pid"
+    watch "$dir"
     launch_epmd "$dir"
     env -i PATH="$PATH" LANG=C.UTF-8 HOME="$dir/home" \
         RABBITMQ_NODENAME="$NODE" \
@@ -190,7 +191,10 @@ kill_broker() {
 
 # Outlives the caller in a session of its own and cleans up when the owner is gone.
 watch() {
-    local dir=$1 owner=$2
+    local dir=$1 owner
+    owner=$(pid_in "$dir/owner")
+    [ -n "$owner" ] || return 0
+    alive "$(pid_in "$dir/watchdog.pid")" && return 0
     setsid "$BASH" "$0" watchdog "$dir" "$owner" </dev/null >/dev/null 2>&1 &
     echo $! >"$dir/watchdog.pid"
 }
@@ -215,7 +219,7 @@ start() {
     [ ! -s "$dir/settings" ] || fail "$dir already holds a broker; use restart"
     install_package
     prepare "$dir"
-    [ -z "$owner" ] || watch "$dir" "$owner"
+    echo "$owner" >"$dir/owner"
     launch "$dir"
 }
 

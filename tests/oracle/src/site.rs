@@ -1,0 +1,145 @@
+//! A place where an agent runs: a directory with a configuration, a journal, and the folder that the
+//! consumer empties.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result};
+
+use crate::broker::repository;
+use crate::queue::Queue;
+use crate::scratch::Scratch;
+
+/// How the agent learns where the broker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// From `AMQP_URL` in its environment.
+    Environment,
+    /// From a secret file, which may be rewritten while it runs.
+    SecretFile,
+}
+
+/// The place.
+#[derive(Debug)]
+pub struct Site {
+    _scratch: Option<Scratch>,
+    directory: PathBuf,
+    http: SocketAddr,
+    queue: Queue,
+}
+
+impl Site {
+    /// A new site for an agent that reads from `queue`.
+    pub fn new(queue: &Queue) -> Result<Self> {
+        let scratch = Scratch::new("site")?;
+        let directory = scratch.path().to_owned();
+        Self::build(Some(scratch), directory, queue, Address::Environment)
+    }
+
+    /// A site in a directory that somebody else made and removes.
+    pub fn within(directory: &Path, queue: &Queue) -> Result<Self> {
+        Self::build(None, directory.to_owned(), queue, Address::Environment)
+    }
+
+    /// A site whose agent reads the broker's address from [`Site::secret`].
+    pub fn with_secret_file(queue: &Queue) -> Result<Self> {
+        let scratch = Scratch::new("site")?;
+        let directory = scratch.path().to_owned();
+        Self::build(Some(scratch), directory, queue, Address::SecretFile)
+    }
+
+    fn build(
+        scratch: Option<Scratch>,
+        directory: PathBuf,
+        queue: &Queue,
+        address: Address,
+    ) -> Result<Self> {
+        let http = free_address()?;
+        let site = Self { _scratch: scratch, directory, http, queue: queue.clone() };
+        fs::create_dir_all(site.out())?;
+        fs::create_dir_all(site.data())?;
+        fs::write(site.config(), site.configuration(address)?)
+            .context("cannot write the config")?;
+        Ok(site)
+    }
+
+    /// The queue that the agent reads.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// The directory that holds everything.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The agent's configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("waybill.yaml")
+    }
+
+    /// The folder with the finished files.
+    pub fn out(&self) -> PathBuf {
+        self.directory.join("out")
+    }
+
+    /// The agent's own directory.
+    pub fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    /// The journal.
+    pub fn journal(&self) -> PathBuf {
+        self.data().join("journal.db")
+    }
+
+    /// What the agent prints, over all its lives here.
+    pub fn log(&self) -> PathBuf {
+        self.directory.join("agent.log")
+    }
+
+    /// The file with the broker's address, where the configuration asks for one.
+    pub fn secret(&self) -> PathBuf {
+        self.directory.join("amqp-url")
+    }
+
+    /// Where the agent answers over HTTP.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    fn configuration(&self, address: Address) -> Result<String> {
+        let repository = repository().canonicalize()?;
+        let (directory, mappings) =
+            (self.directory.display(), repository.join("mappings").display().to_string());
+        let url = match address {
+            Address::Environment => "{ env: AMQP_URL }".to_owned(),
+            Address::SecretFile => format!("{{ file: {} }}", self.secret().display()),
+        };
+        Ok(format!(
+            "version: 1
+agent: {{ name: proof, instance: \"001\", data_dir: {directory}/data }}
+http: {{ listen: \"{http}\" }}
+journal: {{ url: \"sqlite:journal.db\" }}
+sources:
+  vms: {{ type: amqp, url: {url}, queue: {queue}, declare: quorum, format: json }}
+targets:
+  sap-file: {{ type: file, path: {directory}/out, name: \"{{message_type}}_{{docnum}}.idoc\" }}
+partners: [ {mappings}/partners/*.yaml ]
+lifecycles: [ {mappings}/lifecycles/vehicle.yaml ]
+mappings: [ {mappings}/vehicle-registration/mapping.yaml ]
+routes:
+  - {{ on: vehicle.status.changed, mapping: vehicle-registration, partner: sap-importer, to: [sap-file] }}
+",
+            http = self.http,
+            queue = self.queue.name,
+        ))
+    }
+}
+
+/// A port on loopback that nobody uses now.
+fn free_address() -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+    Ok(listener.local_addr()?)
+}
