@@ -1,0 +1,33 @@
+//! The oracle: publishes events, takes the files as SAP would, and judges.
+//!
+//! It knows nothing of the agent but its promises. The [`judge`] sees two logs, what was published
+//! and what was consumed; no crate of the agent is imported, and VINs, lifecycle and IDoc offsets
+//! are written down here a second time from the contract.
+//!
+//! In reading order: [`workload`] (what will be published) from [`vehicle`] and [`random`];
+//! [`publisher`] and [`consumer`], the two sides of the agent; [`evidence`] and [`judge`];
+//! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
+//! proofs: [`prove`], [`crash`], [`faults`], [`weather`], and [`bare`], the loop to compare with.
+
+pub mod agent;
+pub mod bare;
+pub mod broker;
+pub mod consumer;
+pub mod crash;
+pub mod evidence;
+pub mod faults;
+pub mod figures;
+pub mod idoc;
+pub mod judge;
+pub mod metrics;
+pub mod process;
+pub mod prove;
+pub mod publisher;
+pub mod queue;
+pub mod random;
+pub mod run;
+pub mod scratch;
+pub mod site;
+pub mod vehicle;
+pub mod weather;
+pub mod workload;
