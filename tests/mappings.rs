@@ -62,9 +62,21 @@ struct Loaded {
     target: Schema,
 }
 
-fn load(folder: &Path) -> Loaded {
-    let path = folder.join("mapping.yaml");
-    let file = checked(&path, mapping::read);
+/// The mapping file `path` with what it is checked against.
+fn load(path: &Path) -> Loaded {
+    match compile(&source_file(path), path.parent().unwrap()) {
+        Ok(loaded) => loaded,
+        Err(mistakes) => panic!("{}", mistakes.join("\n")),
+    }
+}
+
+/// Compiles the mapping `file`, whose paths start at `folder`, or returns its mistakes.
+fn compile(file: &SourceFile, folder: &Path) -> Result<Loaded, Vec<String>> {
+    let mut problems = Problems::new(file.clone());
+    let list = |problems: Problems| problems.into_list().iter().map(ToString::to_string).collect();
+    let Some(file) = mapping::read(&mut problems) else {
+        return Err(list(problems));
+    };
     let source = match &file.source_schema {
         Some(schema) => json::read_schema(text(&folder.join(&schema.value)).as_bytes()).unwrap(),
         None => Schema::open("any"),
@@ -75,14 +87,16 @@ fn load(folder: &Path) -> Loaded {
         .tables
         .iter()
         .map(|(name, path)| {
-            let path = folder.join(&path.value).canonicalize().unwrap();
+            let path = folder.join(&path.value);
             let table = checked(&path, |problems| Table::read(&name.value, problems));
             (name.value.clone(), Arc::new(table))
         })
         .collect();
     let inputs = Inputs { source: &source, target: &target, tables: &tables };
-    let mapping = checked(&path, |problems| mapping::compile(&file, &inputs, problems));
-    Loaded { mapping, target }
+    match mapping::compile(&file, &inputs, &mut problems) {
+        Some(mapping) if problems.is_empty() => Ok(Loaded { mapping, target }),
+        _ => Err(list(problems)),
+    }
 }
 
 /// The document as people read it: a segment or field each line.
@@ -112,7 +126,7 @@ fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
 fn every_case_of_every_mapping_comes_out_as_expected() {
     let (mut wrong, mut cases) = (Vec::new(), 0);
     for folder in folders(&root()).iter().filter(|folder| folder.join("mapping.yaml").exists()) {
-        let loaded = load(folder);
+        let loaded = load(&folder.join("mapping.yaml"));
         for case in folders(&folder.join("cases")) {
             cases += 1;
             let event = text(&case.join("event.json"));
@@ -184,4 +198,97 @@ fn check_digit(vin: &str) -> u8 {
         10 => b'X',
         digit => b'0' + digit as u8,
     }
+}
+
+/// The manual's fenced blocks: language and text.
+fn blocks(manual: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut lines = manual.lines();
+    while let Some(line) = lines.next() {
+        if let Some(language) = line.strip_prefix("```") {
+            let body: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            found.push((language.to_owned(), body.join("\n") + "\n"));
+        }
+    }
+    found
+}
+
+/// Places in an example count from its first line and its first column.
+fn as_in_the_manual(message: &str, head_lines: usize) -> String {
+    let mut parts = message.splitn(4, ':');
+    let mut next = || parts.next().unwrap_or_default();
+    let (file, line, column, rest) = (next(), next(), next(), next());
+    let line = line.parse::<usize>().unwrap() - head_lines;
+    let column = column.parse::<usize>().unwrap() - 2;
+    format!("{file}:{line}:{column}:{rest}\n")
+}
+
+#[test]
+fn every_example_of_the_manual_does_what_it_says() {
+    let manual = text(&root().join("../docs/mapping.md"));
+    let folder = root().join("vehicle-registration");
+    let blocks = blocks(&manual);
+    let (_, whole) = blocks.iter().find(|(language, _)| language == "yaml").unwrap();
+    compile(&SourceFile::new("mapping.yaml", whole.as_str()), &folder).map(drop).unwrap();
+    let head = &whole[..whole.find("  - segment").unwrap()];
+    let mut examples = 0;
+    for (at, (_, example)) in blocks.iter().enumerate().filter(|(_, (_, s))| s.starts_with("- s")) {
+        examples += 1;
+        let indented: String = example.lines().map(|line| format!("  {line}\n")).collect();
+        let file = SourceFile::new("mapping.yaml", format!("{head}{indented}"));
+        let messages = |list: Vec<String>| -> String {
+            list.iter().map(|message| as_in_the_manual(message, head.lines().count())).collect()
+        };
+        let (expected, found) = match (compile(&file, &folder), blocks[at + 1].0.as_str()) {
+            (Err(mistakes), _) => (&blocks[at + 1].1, messages(mistakes)),
+            (Ok(_), "text") => (&blocks[at + 1].1, "no mistakes".to_owned()),
+            (Ok(loaded), _) => {
+                let event = json::read(blocks[at + 1].1.as_bytes(), &Limits::default()).unwrap();
+                let found = match loaded.mapping.apply(event.document.root(), &[]) {
+                    Err(faults) => messages(faults.iter().map(ToString::to_string).collect()),
+                    Ok(document) => {
+                        let mut out = String::new();
+                        // The first child is the control record.
+                        let segments = document.root().children().skip(1);
+                        segments.for_each(|segment| tree(segment, 0, &mut out));
+                        out
+                    }
+                };
+                (&blocks[at + 2].1, found)
+            }
+        };
+        assert_eq!(&found, expected, "{example}");
+    }
+    assert!(examples >= 5, "the examples were not found");
+}
+
+#[test]
+fn the_manual_tells_the_truth_about_expressions() {
+    let manual = text(&root().join("../docs/mapping.md"));
+    let event = manual.split("For the event `").nth(1).unwrap().split('`').next().unwrap();
+    let event = json::read(event.as_bytes(), &Limits::default()).unwrap();
+    let rows = manual.split("| expression | result | in CEL |\n").nth(1).unwrap();
+    let mut count = 0;
+    for row in rows.lines().skip(1).take_while(|row| row.starts_with('|')) {
+        count += 1;
+        let row = row.replace("\\|", "\u{1}");
+        let cells: Vec<String> = row.split('|').map(|cell| cell.replace('\u{1}', "|")).collect();
+        let (expression, expected) = (cells[1].trim().trim_matches('`'), cells[2].trim());
+        let file = format!(
+            "version: 1\nmapping: m\nfrom: {{ format: json }}\n\
+             to: {{ format: idoc, type: ZVEHREG01, message: Z }}\nsegments:\n  \
+             - segment: Z1VHHDR\n    fields:\n      EVTID:\n        expr: |-\n          {expression}\n"
+        );
+        let loaded = compile(&SourceFile::new("m", file), &root());
+        let loaded = loaded.unwrap_or_else(|mistakes| panic!("{expression}: {mistakes:?}"));
+        let found = match loaded.mapping.apply(event.document.root(), &[]) {
+            Err(_) => "fault".to_owned(),
+            Ok(document) => {
+                let field = document.root().nth(1).and_then(|segment| segment.child("EVTID"));
+                field.map_or("missing".to_owned(), |field| format!("`{}`", field.text()))
+            }
+        };
+        assert_eq!(found, expected, "{expression}");
+    }
+    assert!(count >= 10, "the table was not found");
 }
