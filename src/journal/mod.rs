@@ -272,3 +272,6 @@ impl Drop for Shared {
         self.join();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, params};
 
 use crate::delivery::{Due, NewDelivery, State};
 use crate::event::{Decision, Digest, Verdict};
@@ -119,9 +119,12 @@ impl<'c> Rows<'c> {
         salt: &Salt,
     ) -> Result<u64, CommitError> {
         let (event, header) = (filling.head.event, &decision.header);
-        self.seen
-            .execute(params![header.identity.0, row_id(event), header.digest.0])
-            .map_err(data_error)?;
+        self.seen.execute(params![header.identity.0, row_id(event), header.digest.0]).map_err(
+            |error| match error.sqlite_error_code() {
+                Some(ErrorCode::ConstraintViolation) => CommitError::Duplicate { index: 0 },
+                _ => error.into(),
+            },
+        )?;
         filling.head.event += 1;
         let causes = one_text(&decision.causes);
         filling.entries.event(&event_line(
@@ -153,8 +156,8 @@ impl<'c> Rows<'c> {
                 row_id(decision.deliveries.len() as u64),
                 self.commit,
             ])
-            .map_err(data_error)?;
-        self.payload.execute(params![row_id(event), salt, &*decision.raw]).map_err(data_error)?;
+            .map_err(size_error)?;
+        self.payload.execute(params![row_id(event), salt, &*decision.raw]).map_err(size_error)?;
         self.consequences(filling, decision, event, salt)?;
         Ok(event)
     }
@@ -299,7 +302,7 @@ impl<'c> Rows<'c> {
             delivery.name,
             delivery.reference,
         ])?;
-        self.document.execute(params![row_id(id), &*delivery.document]).map_err(data_error)?;
+        self.document.execute(params![row_id(id), &*delivery.document]).map_err(size_error)?;
         self.word(owned.event, &delivery.reference)?;
         if delivery.name != delivery.reference {
             self.word(owned.event, &delivery.name)?;
@@ -392,11 +395,10 @@ fn one_text(causes: &[String]) -> String {
     }
 }
 
-/// The errors that lie in the data; the caller knows which decision it is.
-fn data_error(error: rusqlite::Error) -> CommitError {
+/// The error that lies in the size of a value; the caller knows which decision it is.
+fn size_error(error: rusqlite::Error) -> CommitError {
     match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ConstraintViolation) => CommitError::Duplicate { index: 0 },
-        Some(rusqlite::ErrorCode::TooBig) => CommitError::TooBig { index: 0 },
+        Some(ErrorCode::TooBig) => CommitError::TooBig { index: 0 },
         _ => error.into(),
     }
 }

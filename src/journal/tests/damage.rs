@@ -1,0 +1,131 @@
+//! Somebody changes the journal behind its back.
+
+use super::*;
+
+/// A journal with a bit of everything.
+fn history(place: &Place) -> Journal {
+    let journal = place.open();
+    let waiting = Decision { verdict: Verdict::Waiting, ..decision("3", "VIN2") };
+    let first = stepped(to(decision("1", "VIN1"), "sap"), None, "built");
+    commit(&journal, vec![first, failed("2", "VIN2"), waiting]);
+    commit(&journal, vec![to(decision("4", "VIN1"), "sap"), to(decision("5", "VIN1"), "sap")]);
+    settle(&journal, 1, Outcome::Prepared).unwrap();
+    settle(&journal, 1, delivered()).unwrap();
+    settle(&journal, 2, Outcome::Dead { reason: "refused".to_owned() }).unwrap();
+    act(&journal, What::Discard(2)).unwrap();
+    let again = Decision { again: Some(2), ..to(decision("2", "VIN2"), "sap") };
+    commit(&journal, vec![again]);
+    journal.reserve_numbers("docnum", 5).unwrap();
+    sound(&journal);
+    journal
+}
+
+#[test]
+fn every_change_behind_its_back_is_named() {
+    let cases = [
+        ("UPDATE events SET verdict = 1 WHERE id = 1", 2, "event 1: its verdict"),
+        ("UPDATE events SET verdict = 4 WHERE id = 2", 8, "event 2: its verdict"),
+        ("UPDATE events SET key = 'VIN9' WHERE id = 1", 2, "event 1: its id, key"),
+        ("UPDATE events SET causes = '' WHERE id = 3", 2, ""),
+        ("UPDATE events SET status_to = 'sold' WHERE id = 1", 2, "event 1: its id, key, step"),
+        ("UPDATE events SET committed = 3 WHERE id = 1", 3, "event 1 names this commit"),
+        ("UPDATE events SET verdict = 1, committed = 99 WHERE id = 1", 99, "event 1 names"),
+        ("UPDATE events SET committed = 1 WHERE id = 2", 8, "event 2 is as it was"),
+        ("DELETE FROM events WHERE id = 3", 2, "event 3 is gone"),
+        ("INSERT INTO events SELECT 99, source, 'x', kind, key, time, received, decided, verdict,
+          causes, digest, lifecycle, object, status_from, status_to, applied, first_delivery,
+          deliveries, committed FROM events WHERE id = 1", 9, "1 events that no entry announces"),
+        ("UPDATE payloads SET raw = X'00' WHERE event = 1", 2, "event 1: its bytes"),
+        ("UPDATE payloads SET salt = zeroblob(16) WHERE event = 1", 2, "event 1: its id, key"),
+        ("UPDATE documents SET bytes = X'00' WHERE delivery = 1", 2, "delivery 1: its document"),
+        ("UPDATE deliveries SET state = 1 WHERE id = 1", 5, "delivery 1: its state"),
+        ("UPDATE deliveries SET state = 10 WHERE id = 3", 3, "delivery 3: its state"),
+        ("UPDATE deliveries SET state = 10 WHERE id = 2", 7, "delivery 2: its state"),
+        ("UPDATE deliveries SET attempts = 9 WHERE id = 1", 5, "delivery 1: its number"),
+        ("UPDATE deliveries SET answer = 'x' WHERE id = 1", 5, "delivery 1: its answer"),
+        ("UPDATE deliveries SET name = 'x' WHERE id = 3", 3, "delivery 3: its key, name"),
+        ("DELETE FROM deliveries WHERE id = 3", 3, "delivery 3 is gone"),
+        ("UPDATE commits SET at = at + 1 WHERE number = 4", 4, "its entries are not"),
+        ("UPDATE commits SET entries = CAST(replace(entries, 'mary', 'anna') AS BLOB)
+          WHERE number = 7", 7, "its entries are not"),
+        ("UPDATE commits SET previous = zeroblob(32) WHERE number = 4", 4, "does not follow"),
+        ("DELETE FROM commits WHERE number = 4", 5, "commits 4 to 4 are missing"),
+    ];
+    for (change, commit, what) in cases {
+        let place = Place::new();
+        let journal = history(&place);
+        sql(&journal, change);
+        let found = journal.verify(None).unwrap();
+        if what.is_empty() {
+            assert_eq!(found.breaks, [], "{change}");
+            continue;
+        }
+        let named = found.breaks.iter().any(|at| at.commit == commit && at.what.starts_with(what));
+        assert!(named, "{change}: {:?}", found.breaks);
+    }
+}
+
+#[test]
+fn a_chain_that_was_cut_is_seen_by_its_anchor() {
+    let place = Place::new();
+    let journal = history(&place);
+    let anchor = journal.anchor().unwrap();
+    assert_eq!(journal.verify(Some(anchor)).unwrap().breaks, []);
+    sql(&journal, "DELETE FROM commits WHERE number = (SELECT max(number) FROM commits)");
+    assert_eq!(journal.verify(None).unwrap().breaks, [], "nothing inside tells it");
+    let found = journal.verify(Some(anchor)).unwrap();
+    assert_eq!(found.breaks[0].what, "was anchored and is not there");
+}
+
+#[test]
+fn pruned_payloads_leave_the_chain_whole() {
+    let place = Place::new();
+    let journal = history(&place);
+    sql(&journal, "DELETE FROM payloads; DELETE FROM documents;");
+    sound(&journal);
+    settle(&journal, 3, delivered()).unwrap();
+    assert_eq!(journal.event_raw(1).unwrap(), None);
+    assert_eq!(journal.consignments(&[3]).unwrap(), []);
+}
+
+#[test]
+fn the_chain_tells_nothing_about_anybody() {
+    let place = Place::new();
+    let journal = history(&place);
+    let read = rusqlite::Connection::open(place.path()).unwrap();
+    let mut statement = read.prepare("SELECT CAST(entries AS TEXT) FROM commits").unwrap();
+    let entries: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let entries = entries.concat();
+    for secret in ["VIN", "E1EDK01", "idoc", "0000004711", "refused", "built"] {
+        assert!(!entries.contains(secret), "{secret} in {entries}");
+    }
+    for said in ["operator mary SAP%20is%20back\ndiscard 2 discarded", "event 2 failed vms "] {
+        assert!(entries.contains(said), "{said} not in {entries}");
+    }
+    drop(journal);
+}
+
+#[test]
+fn bytes_that_are_no_journal_are_an_error() {
+    let place = Place::new();
+    std::fs::write(place.path(), b"not a database, not at all, but long enough").unwrap();
+    assert!(matches!(Journal::open(&place.options(), at(0)), Err(JournalError::Sqlite { .. })));
+    assert!(Journal::open_read_only(&place.path()).is_err());
+    std::fs::write(place.path(), b"").unwrap();
+    assert!(matches!(
+        Journal::open_read_only(&place.path()),
+        Err(JournalError::NotAJournal { .. })
+    ));
+}
+
+#[test]
+fn a_state_that_nobody_writes_is_an_error_with_its_place() {
+    let place = Place::new();
+    let journal = history(&place);
+    sql(&journal, "UPDATE deliveries SET state = 9 WHERE id = 3");
+    let error = journal.due("sap", 0, 10).unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { what: "delivery", id: 3, .. }), "{error}");
+    sql(&journal, "UPDATE events SET verdict = 9 WHERE id = 1");
+    assert!(journal.trail("VIN1").is_err());
+}
