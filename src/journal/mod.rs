@@ -119,6 +119,9 @@ impl Journal {
         let owner = Owner::take(directory)?;
         let now = schema::nanoseconds(now);
         let opened = store::open_writer(&options.path, options.instance, now)?;
+        let wal = store::wal_of(&options.path);
+        let checkpoint =
+            Checkpoint::start(&wal, store::open_plain(&options.path)?).map_err(no_thread)?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let epoch = opened.epoch;
         let writer = Writer {
@@ -128,17 +131,14 @@ impl Journal {
             side: opened.side,
             names: Names::default(),
             entries: Entries::default(),
-            checkpoint: Checkpoint::new(store::wal_of(&options.path)),
+            checkpoint,
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
             .spawn(move || {
                 writer.run(owner);
             })
-            .map_err(|error| JournalError::System {
-                what: "a thread",
-                reason: error.to_string(),
-            })?;
+            .map_err(no_thread)?;
         let shared = Shared {
             reader: Reader::new(&options.path),
             commands: Mutex::new(Some(sender)),
@@ -245,6 +245,10 @@ impl Journal {
         self.sender()?.blocking_send(command(reply)).map_err(|_| CommitError::Closed)?;
         Ok(Pending(answer))
     }
+}
+
+fn no_thread(error: std::io::Error) -> JournalError {
+    JournalError::System { what: "a thread", reason: error.to_string() }
 }
 
 impl Deref for Journal {

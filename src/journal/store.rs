@@ -68,19 +68,32 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     }
 }
 
+/// A connection beside the writer's, for moving the log.
+pub(super) fn open_plain(path: &Path) -> Result<Connection, JournalError> {
+    let at = JournalError::sqlite;
+    let connection = Connection::open(path).map_err(at(path))?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")
+        .map_err(at(path))?;
+    Ok(connection)
+}
+
 /// Opens for writing and brings everything up to date. The caller holds the owner's lock.
 pub(super) fn open_writer(path: &Path, instance: u16, now: i64) -> Result<Opened, JournalError> {
     check_library()?;
     let at = JournalError::sqlite;
     let mut connection = Connection::open(path).map_err(at(path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    // The first two only take hold in a file without tables. Most of what is written is appended,
-    // and fewer, larger pages make that a third cheaper than SQLite's 4096 bytes.
+    if version(&connection).map_err(at(path))? == 0 {
+        // These take hold in a file without tables, and cost a write in any other. Most of what
+        // comes is appended, and fewer, larger pages make that a third cheaper than 4096 bytes.
+        connection
+            .execute_batch("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL;")
+            .map_err(at(path))?;
+    }
     connection
         .execute_batch(
-            "PRAGMA page_size = 8192;
-             PRAGMA auto_vacuum = INCREMENTAL;
-             PRAGMA journal_mode = WAL;
+            "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA busy_timeout = 5000;
@@ -163,9 +176,12 @@ fn settle_epoch(
             next.push((range, counter));
         }
     }
-    let side = SideFile::new(&side_path, &journal, epoch, &next);
-    side.write().map_err(JournalError::io(&side_path))?;
-    Ok((epoch, side))
+    let settled = SideFile::new(&side_path, &journal, epoch, &next);
+    // What says the same already is left alone: a journal can be opened on a full disk.
+    if side.as_ref() != Some(&settled) {
+        settled.write().map_err(JournalError::io(&side_path))?;
+    }
+    Ok((epoch, settled))
 }
 
 fn read_meta(connection: &Connection) -> rusqlite::Result<Option<Meta>> {

@@ -260,7 +260,7 @@ fn deliveries_of_word(connection: &Connection, word: &str) -> Result<BTreeSet<i6
     for event in events_of_word(connection, word)? {
         let found = span.query_row([event], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
         let (first, amount): (i64, i64) = found.unwrap_or_default();
-        all.extend(first..first + amount);
+        all.extend(first..first.saturating_add(amount));
     }
     Ok(all)
 }

@@ -22,8 +22,11 @@ use crate::journal::request::Anchor;
 use crate::journal::rows::{DELIVERY, DeliveryRow, EVENT, EventRow};
 use crate::journal::schema::{nanoseconds, number, row_id};
 
+/// Commits that are read in one transaction.
+const SLICE: i64 = 1_000;
+
 /// What [`Reader::verify`] found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {
     /// The commits that were looked at.
     pub commits: u64,
@@ -48,21 +51,55 @@ impl Reader {
     /// Walks the whole chain, and compares the rows with it. `anchor` is a head that was kept
     /// outside, if there is one.
     pub fn verify(&self, anchor: Option<Anchor>) -> Result<Verification, JournalError> {
-        self.read(|connection| {
-            let mut walk = Walk::new(connection);
-            walk.chain(anchor)?;
-            walk.left_over()?;
-            Ok(walk.found)
-        })
+        let mut progress = Progress::new(anchor);
+        loop {
+            // In slices: a long transaction would keep the write-ahead log from beginning anew.
+            let (now, more) = self.read(|connection| {
+                let mut walk = Walk { connection, at: std::mem::take(&mut progress) };
+                let more = walk.slice()?;
+                if !more {
+                    walk.end()?;
+                }
+                Ok((walk.at, more))
+            })?;
+            if !more {
+                return Ok(now.found);
+            }
+            progress = now;
+        }
+    }
+}
+
+/// How far the walk has come.
+#[derive(Default)]
+struct Progress {
+    found: Verification,
+    anchor: Option<Anchor>,
+    anchored: bool,
+    last: Option<Anchor>,
+    /// Rows that name a later commit, with that commit.
+    open_events: BTreeMap<u64, u64>,
+    open_deliveries: BTreeMap<u64, u64>,
+}
+
+impl Progress {
+    fn new(anchor: Option<Anchor>) -> Self {
+        Self { anchor, anchored: anchor.is_none(), ..Self::default() }
     }
 }
 
 struct Walk<'c> {
     connection: &'c Connection,
-    found: Verification,
-    /// Rows that name a later commit, with that commit.
-    open_events: BTreeMap<u64, u64>,
-    open_deliveries: BTreeMap<u64, u64>,
+    at: Progress,
+}
+
+/// One commit as it is stored.
+struct Link<'r> {
+    number: u64,
+    at: i64,
+    previous: Digest,
+    hash: Digest,
+    entries: &'r [u8],
 }
 
 /// The lines of one commit that matter for rows: the last one of each event and delivery.
@@ -94,53 +131,54 @@ impl<'t> Lines<'t> {
     }
 }
 
-impl<'c> Walk<'c> {
-    fn new(connection: &'c Connection) -> Self {
-        let found = Verification { commits: 0, events: 0, deliveries: 0, breaks: Vec::new() };
-        let (open_events, open_deliveries) = Default::default();
-        Self { connection, found, open_events, open_deliveries }
-    }
-
+impl Walk<'_> {
     fn broken(&mut self, commit: u64, what: impl Into<String>) {
-        self.found.breaks.push(Break { commit, what: what.into() });
+        self.at.found.breaks.push(Break { commit, what: what.into() });
     }
 
-    fn chain(&mut self, anchor: Option<Anchor>) -> Result<(), ReadError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT number, at, previous, hash, entries FROM commits ORDER BY number")?;
-        let mut rows = statement.query([])?;
-        let mut last = Anchor { number: 0, hash: Digest([0; 32]) };
-        let mut anchored = anchor.is_none();
+    /// Some commits on. Whether there are more.
+    fn slice(&mut self) -> Result<bool, ReadError> {
+        let after = self.at.last.map_or(i64::MIN, |last| row_id(last.number));
+        let mut statement = self.connection.prepare(
+            "SELECT number, at, previous, hash, entries FROM commits WHERE number > ?1
+             ORDER BY number LIMIT ?2",
+        )?;
+        let mut rows = statement.query([after, SLICE])?;
+        let mut amount = 0;
         while let Some(row) = rows.next()? {
-            let commit = number(row.get(0)?);
-            let (at, previous, hash) = (row.get(1)?, Digest(row.get(2)?), Digest(row.get(3)?));
-            let entries = row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?;
-            if commit != last.number + 1 {
-                self.broken(
-                    commit,
-                    format!("commits {} to {} are missing", last.number + 1, commit - 1),
-                );
-            } else if previous != last.hash {
-                self.broken(commit, "does not follow the commit before");
-            }
-            if link(&previous, commit, at, entries) != hash {
-                self.broken(commit, "its entries are not what its hash was made of");
-            }
-            if let Some(anchor) = anchor.filter(|anchor| anchor.number == commit) {
-                anchored = true;
-                if anchor.hash != hash {
-                    self.broken(commit, "is not the commit that was anchored");
-                }
-            }
-            self.rows(commit, entries)?;
-            self.found.commits += 1;
-            last = Anchor { number: commit, hash };
+            let link = Link {
+                number: number(row.get(0)?),
+                at: row.get(1)?,
+                previous: Digest(row.get(2)?),
+                hash: Digest(row.get(3)?),
+                entries: row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?,
+            };
+            self.link(&link);
+            self.rows(link.number, link.entries)?;
+            self.at.found.commits += 1;
+            self.at.last = Some(Anchor { number: link.number, hash: link.hash });
+            amount += 1;
         }
-        if let Some(anchor) = anchor.filter(|_| !anchored) {
-            self.broken(anchor.number, "was anchored and is not there");
+        Ok(amount == SLICE)
+    }
+
+    fn link(&mut self, it: &Link<'_>) {
+        let last = self.at.last.unwrap_or(Anchor { number: 0, hash: Digest([0; 32]) });
+        if it.number != last.number + 1 {
+            let (from, to) = (last.number + 1, it.number.saturating_sub(1));
+            self.broken(it.number, format!("commits {from} to {to} are missing"));
+        } else if it.previous != last.hash {
+            self.broken(it.number, "does not follow the commit before");
         }
-        Ok(())
+        if link(&it.previous, it.number, it.at, it.entries) != it.hash {
+            self.broken(it.number, "its entries are not what its hash was made of");
+        }
+        if let Some(anchor) = self.at.anchor.filter(|anchor| anchor.number == it.number) {
+            self.at.anchored = true;
+            if anchor.hash != it.hash {
+                self.broken(it.number, "is not the commit that was anchored");
+            }
+        }
     }
 
     /// Compares what a commit says with the rows that it was the last to change.
@@ -154,11 +192,11 @@ impl<'c> Walk<'c> {
             self.broken(commit, "has an entry of a kind that is not known");
         }
         for (event, words) in &lines.events {
-            self.found.events += u64::from(words.first() == Some(&"event"));
+            self.at.found.events += u64::from(words.first() == Some(&"event"));
             self.event(commit, *event, words)?;
         }
         for (delivery, words) in &lines.made {
-            self.found.deliveries += 1;
+            self.at.found.deliveries += 1;
             self.made(commit, *delivery, words, lines.deliveries.contains_key(delivery))?;
         }
         for (delivery, words) in &lines.deliveries {
@@ -279,7 +317,8 @@ impl<'c> Walk<'c> {
 
     /// Whether a row was last changed by this commit. A later one is remembered until it comes.
     fn is_last(&mut self, commit: u64, changed: u64, (id, what): (u64, &'static str)) -> bool {
-        let open = if what == "event" { &mut self.open_events } else { &mut self.open_deliveries };
+        let open =
+            if what == "event" { &mut self.at.open_events } else { &mut self.at.open_deliveries };
         if changed > commit {
             open.insert(id, changed);
             return false;
@@ -292,9 +331,12 @@ impl<'c> Walk<'c> {
     }
 
     /// What is still open at the end, and rows that no entry announced.
-    fn left_over(&mut self) -> Result<(), ReadError> {
-        let events = std::mem::take(&mut self.open_events);
-        let deliveries = std::mem::take(&mut self.open_deliveries);
+    fn end(&mut self) -> Result<(), ReadError> {
+        if let Some(anchor) = self.at.anchor.filter(|_| !self.at.anchored) {
+            self.broken(anchor.number, "was anchored and is not there");
+        }
+        let events = std::mem::take(&mut self.at.open_events);
+        let deliveries = std::mem::take(&mut self.at.open_deliveries);
         for (what, open) in [("event", events), ("delivery", deliveries)] {
             for (id, commit) in open {
                 self.broken(
@@ -304,7 +346,7 @@ impl<'c> Walk<'c> {
             }
         }
         for (table, announced) in
-            [("events", self.found.events), ("deliveries", self.found.deliveries)]
+            [("events", self.at.found.events), ("deliveries", self.at.found.deliveries)]
         {
             let there = self
                 .connection
@@ -312,7 +354,10 @@ impl<'c> Walk<'c> {
                 .map(number)?;
             if there > announced {
                 let more = there - announced;
-                self.broken(self.found.commits, format!("{more} {table} that no entry announces"));
+                self.broken(
+                    self.at.found.commits,
+                    format!("{more} {table} that no entry announces"),
+                );
             }
         }
         Ok(())

@@ -145,6 +145,9 @@ impl Writer {
                 Ok(None) => self.undo(before),
                 Err(error) => {
                     self.undo(before);
+                    if error == CommitError::Full {
+                        self.checkpoint.make_room(&self.connection);
+                    }
                     break Err(error);
                 }
             }

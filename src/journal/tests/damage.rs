@@ -49,6 +49,7 @@ fn every_change_behind_its_back_is_named() {
         ("UPDATE commits SET entries = CAST(replace(entries, 'mary', 'anna') AS BLOB)
           WHERE number = 7", 7, "its entries are not"),
         ("UPDATE commits SET previous = zeroblob(32) WHERE number = 4", 4, "does not follow"),
+        ("UPDATE commits SET number = -4 WHERE number = 4", 0, "commits 1 to 0"),
         ("DELETE FROM commits WHERE number = 4", 5, "commits 4 to 4 are missing"),
     ];
     for (change, commit, what) in cases {

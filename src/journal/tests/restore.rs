@@ -154,6 +154,19 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
 }
 
 #[test]
+fn an_open_without_news_writes_nothing() {
+    let place = Place::new();
+    place.open().close();
+    let side = place.directory.path().join("numbers.high");
+    let written = std::fs::metadata(&side).unwrap().modified().unwrap();
+    let journal = place.open();
+    let wal = std::fs::metadata(store::wal_of(&place.path())).map_or(0, |wal| wal.len());
+    assert_eq!(wal, 0, "it has to open on a full disk");
+    assert_eq!(std::fs::metadata(&side).unwrap().modified().unwrap(), written);
+    drop(journal);
+}
+
+#[test]
 fn an_instance_has_three_digits() {
     let options = Options { instance: 1000, ..Place::new().options() };
     assert!(matches!(Journal::open(&options, at(0)), Err(JournalError::Instance(1000))));
