@@ -13,10 +13,19 @@ use sha2::{Digest as _, Sha256};
 
 use crate::delivery::{DeliveryId, State};
 use crate::event::{Digest, Verdict};
+use crate::journal::error::CommitError;
 use crate::journal::schema::nanoseconds;
 
 /// Random bytes that make a commitment tell nothing.
 pub(super) type Salt = [u8; 16];
+
+/// One draw for the whole batch: the call costs more than the bytes.
+pub(super) fn salts(count: usize) -> Result<Vec<Salt>, CommitError> {
+    let mut salts = vec![[0; 16]; count];
+    getrandom::fill(salts.as_flattened_mut())
+        .map_err(|error| CommitError::Io { reason: error.to_string() })?;
+    Ok(salts)
+}
 
 /// The lines of one commit.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, p
 
 use crate::delivery::{Due, NewDelivery, State};
 use crate::event::{Decision, Digest, Verdict};
-use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment};
+use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment, salts};
 use crate::journal::error::CommitError;
 use crate::journal::filling::Filling;
 use crate::journal::request::{Batch, Committed};
@@ -64,14 +64,6 @@ fn at(error: CommitError, place: usize) -> CommitError {
         CommitError::TooBig { .. } => CommitError::TooBig { index: place },
         other => other,
     }
-}
-
-/// One draw for the whole batch: the call costs more than the bytes.
-fn salts(count: usize) -> Result<Vec<Salt>, CommitError> {
-    let mut salts = vec![[0; 16]; count];
-    getrandom::fill(salts.as_flattened_mut())
-        .map_err(|error| CommitError::Io { reason: error.to_string() })?;
-    Ok(salts)
 }
 
 /// The statements of a batch, looked up once, and what they made.
