@@ -10,14 +10,17 @@
 //! | [`json`] | JSON, JSON Schema |
 
 pub mod document;
+pub mod encoding;
 pub mod format;
 pub mod idoc;
 pub mod json;
 pub mod path;
 pub mod reading;
 pub mod schema;
+pub mod xml;
 
 pub use document::{Builder, Document, Kind, Node, NodeId};
+pub use encoding::Encoding;
 pub use format::{Format, UnknownFormat};
 pub use path::{Path, PathError, Step};
 pub use reading::{FrameError, Limits, Place, Problem, Reading, Severity};

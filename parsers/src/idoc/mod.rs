@@ -46,6 +46,7 @@ mod columns;
 mod control;
 mod definition;
 mod frame;
+pub mod import;
 mod nest;
 mod read;
 mod record;

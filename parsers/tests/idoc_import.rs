@@ -1,0 +1,117 @@
+//! The exports of real systems import, and decode the real files of their types.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its files are not as it expects")]
+#![expect(clippy::print_stdout, reason = "a test that skips says so, and figures are read")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use waybill_parsers::{Kind, Schema, idoc};
+
+/// The files of a folder of the corpus; none, with a message, where there is no corpus.
+fn corpus(folder: &str) -> Vec<PathBuf> {
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/corpus/idoc").join(folder);
+    let entries = fs::read_dir(&folder).into_iter().flatten();
+    let mut found: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    if found.is_empty() {
+        println!("skipped: no corpus at {}", folder.display());
+    }
+    found
+}
+
+fn name(file: &Path) -> String {
+    file.file_name().unwrap().to_string_lossy().into_owned()
+}
+
+fn counts(schema: &Schema) -> (usize, usize) {
+    let count = |kind| schema.elements().filter(|(_, element)| element.kind == kind).count();
+    (count(Kind::Segment), count(Kind::Field))
+}
+
+/// A schema is one that our own definition file can hold.
+fn survives(schema: &Schema) {
+    let text = idoc::write_schema(schema);
+    let again = idoc::read_schema(text.as_bytes()).unwrap_or_else(|problems| {
+        panic!("{}: {:?}", schema.name(), problems.first());
+    });
+    assert_eq!(again.name(), schema.name());
+    assert_eq!(idoc::write_schema(&again), text);
+}
+
+#[test]
+fn every_real_parser_export_imports() {
+    let mut fields = 0;
+    for file in corpus("parser") {
+        let name = name(&file);
+        let schema = idoc::import::parser_export(&fs::read(&file).unwrap());
+        if name == "sapidoc_ORDERS05.txt" {
+            let problems = schema.unwrap_err();
+            let lines: Vec<_> = problems.iter().map(|problem| problem.place.line).collect();
+            assert_eq!(lines, [5767], "a line lost its BEGIN_SEGMENT: {problems:?}");
+            continue;
+        }
+        let schema = schema.unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        let found = counts(&schema);
+        println!("{name}: {} with {} segments, {} fields", schema.name(), found.0, found.1);
+        fields += found.1;
+        if !name.contains("recsection") {
+            survives(&schema);
+        }
+    }
+    println!("{fields} fields");
+}
+
+#[test]
+fn every_real_xsd_imports() {
+    for file in corpus("xsd") {
+        let name = name(&file);
+        let schema = idoc::import::xsd(&fs::read(&file).unwrap());
+        let schema = schema.unwrap_or_else(|problems| panic!("{name}: {problems:?}"));
+        let found = counts(&schema);
+        let extension = schema.element(schema.root()).definition.clone().unwrap_or_default();
+        println!(
+            "{name}: {} {extension} with {} segments, {} fields",
+            schema.name(),
+            found.0,
+            found.1
+        );
+        survives(&schema);
+    }
+}
+
+/// The same type exported both ways has the same tree and lengths, up to the release.
+#[test]
+fn both_exports_of_a_type_agree() {
+    let [parsers, xsds] = ["parser", "xsd"].map(corpus);
+    let find =
+        |files: &[PathBuf], part: &str| files.iter().find(|f| name(f).contains(part)).cloned();
+    for (parser, xsd) in
+        [("goidoc2txt_orders05", "ORDERS05_ZMM158"), ("z48v_invoic02", "mfm_INVOIC02")]
+    {
+        let (Some(parser), Some(xsd)) = (find(&parsers, parser), find(&xsds, xsd)) else {
+            continue;
+        };
+        let parser = idoc::import::parser_export(&fs::read(parser).unwrap()).unwrap();
+        let xsd = idoc::import::xsd(&fs::read(xsd).unwrap()).unwrap();
+        let (mut shared, mut longer) = (0, 0);
+        for (_, segment) in xsd.elements().filter(|(_, element)| element.kind == Kind::Segment) {
+            let same =
+                |e: &&waybill_parsers::Element| e.kind == Kind::Segment && e.name == segment.name;
+            let Some(other) = parser.elements().map(|(_, e)| e).find(same) else { continue };
+            let fields = |schema: &Schema, element: &waybill_parsers::Element| -> Vec<_> {
+                let fields = element.children().iter().map(|id| schema.element(*id).clone());
+                let fields = fields.filter(|field| field.kind == Kind::Field);
+                fields.map(|field| (field.name, field.length)).collect()
+            };
+            let (ours, theirs) = (fields(&xsd, segment), fields(&parser, other));
+            let common = ours.len().min(theirs.len());
+            assert_eq!(ours[..common], theirs[..common], "{}", segment.name);
+            shared += 1;
+            longer += usize::from(ours.len() != theirs.len());
+        }
+        println!("{}: {shared} shared segments, {longer} with more fields in one", xsd.name());
+        assert!(shared > 20);
+    }
+}
