@@ -267,7 +267,7 @@ fn figures_of(
     Figures {
         append,
         events_per_second: events / (report.ended.saturating_sub(began) as f64 / 1e6).max(0.001),
-        cpu_micros_per_event: report.usage.cpu_seconds * 1e6 / events,
+        cpu_micros_per_event: report.usage.cpu_seconds() * 1e6 / events,
         batch: events / report.batches.max(1) as f64,
         peak_kib: report.usage.peak_kib,
         to_journal: figures::latency(&evidence.published, &report.durable),

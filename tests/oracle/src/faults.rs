@@ -3,7 +3,7 @@
 //! something proves nothing.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -12,10 +12,11 @@ use tokio::time::sleep;
 
 use crate::agent::{Agent, End, START};
 use crate::consumer::Consumer;
-use crate::evidence::{self, Evidence};
+use crate::evidence::{self, Evidence, Micros};
 use crate::judge::{Check, Judgement, judge};
 use crate::publisher::Publisher;
 use crate::queue::Queue;
+use crate::random::Random;
 use crate::run;
 use crate::site::Site;
 use crate::workload::{Message, Workload};
@@ -24,46 +25,58 @@ use crate::workload::{Message, Workload};
 const TRIES: u64 = 3;
 /// How long the agent may take to come to its kill point.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Files that have not come by then come in a later life.
+const REST: Duration = Duration::from_secs(3);
 /// How often a condition is looked at.
-const LOOK: Duration = Duration::from_millis(2);
+const LOOK: Duration = Duration::from_millis(1);
+
+/// A kill that brings a fault to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Strike {
+    /// The agent's own, at a passage of a named point.
+    At(&'static str),
+    /// From outside, so many times, each at a random moment of a life.
+    Random(usize),
+}
 
 /// A fault and what must be seen of it.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     /// The fault; empty for a control.
     fault: &'static str,
-    /// The kill that brings it to light; empty for none.
-    kill: &'static str,
+    /// The kills that bring it to light.
+    strikes: &'static [Strike],
     /// Any of these convicts it; none for a control, which must be clean.
     by: &'static [Check],
     /// Vehicles: few of them make long lanes.
     vins: usize,
+    /// Messages per second: a steady stream keeps many small groups in flight, a flood few big ones.
+    rate: Option<u32>,
 }
 
+const BEFORE_COMMIT: &[Strike] = &[Strike::At("kill:before-commit:3")];
+const AROUND_SETTLE: &[Strike] = &[Strike::At("kill:after-settle:3"), Strike::Random(6)];
+
+const CONTROL: Case = Case { fault: "", strikes: &[], by: &[], vins: 40, rate: None };
+
 const CASES: [Case; 8] = [
-    Case { fault: "", kill: "", by: &[], vins: 40 },
-    Case { fault: "", kill: "", by: &[], vins: 4 },
-    Case { fault: "", kill: "kill:before-commit:3", by: &[], vins: 40 },
-    Case { fault: "", kill: "kill:after-settle:3", by: &[], vins: 40 },
-    Case {
-        fault: "ack-before-commit",
-        kill: "kill:before-commit:3",
-        by: &[Check::Missing],
-        vins: 40,
-    },
+    CONTROL,
+    Case { vins: 4, rate: Some(1500), ..CONTROL },
+    Case { strikes: BEFORE_COMMIT, ..CONTROL },
+    Case { strikes: AROUND_SETTLE, ..CONTROL },
+    Case { fault: "ack-before-commit", strikes: BEFORE_COMMIT, by: &[Check::Missing], ..CONTROL },
     Case {
         fault: "settle-before-rename",
-        kill: "kill:after-settle:3",
+        strikes: AROUND_SETTLE,
         by: &[Check::Missing],
-        vins: 40,
+        ..CONTROL
     },
     Case {
         fault: "skip-duplicate-check",
-        kill: "",
         by: &[Check::Doubled, Check::Unexpected, Check::ChangedContent],
-        vins: 40,
+        ..CONTROL
     },
-    Case { fault: "no-lanes", kill: "", by: &[Check::WrongOrder], vins: 4 },
+    Case { fault: "no-lanes", by: &[Check::WrongOrder], vins: 4, rate: Some(1500), ..CONTROL },
 ];
 
 /// What was seen of one case.
@@ -71,8 +84,8 @@ const CASES: [Case; 8] = [
 pub struct Outcome {
     /// The fault; empty for a control.
     pub fault: String,
-    /// The kill with it.
-    pub kill: String,
+    /// Kills that went with it.
+    pub kills: usize,
     /// The seed of the last try.
     pub seed: u64,
     /// The checks that found something.
@@ -87,9 +100,12 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mark = if self.as_expected { "ok  " } else { "FAIL" };
         let fault = if self.fault.is_empty() { "no fault (control)" } else { &self.fault };
-        let kill = if self.kill.is_empty() { "no kill" } else { &self.kill };
         let summary = self.judgement.summary();
-        write!(f, "{mark} {fault}, {kill}: the judge found {summary} (seed {})", self.seed)
+        write!(
+            f,
+            "{mark} {fault}, {} kills: the judge found {summary} (seed {})",
+            self.kills, self.seed
+        )
     }
 }
 
@@ -118,13 +134,13 @@ pub async fn faults(trial: &Trial) -> Result<Vec<Outcome>> {
 async fn try_case(trial: &Trial, case: Case) -> Result<Outcome> {
     let mut seed = trial.seed;
     loop {
-        let judgement = run_case(trial, case, seed).await?;
+        let (judgement, kills) = run_case(trial, case, seed).await?;
         let convicted = case.by.iter().any(|check| judgement.found(*check));
         let last = case.by.is_empty() || seed + 1 == trial.seed + TRIES;
         if convicted || last {
             return Ok(Outcome {
                 fault: case.fault.to_owned(),
-                kill: case.kill.to_owned(),
+                kills,
                 seed,
                 found_by: judgement.findings.keys().copied().collect(),
                 as_expected: if case.by.is_empty() { judgement.is_clean() } else { convicted },
@@ -135,50 +151,87 @@ async fn try_case(trial: &Trial, case: Case) -> Result<Outcome> {
     }
 }
 
-async fn run_case(trial: &Trial, case: Case, seed: u64) -> Result<Judgement> {
+/// One run: the judgement, and how many kills there were.
+async fn run_case(trial: &Trial, case: Case, seed: u64) -> Result<(Judgement, usize)> {
     let queue = Queue::unique(&trial.url, "faults");
     let site = Site::new(&queue)?;
     let messages = Workload::new(trial.events, case.vins, seed).messages();
-    let evidence = gather(trial, case, &site, &messages).await;
+    let stage = Stage { agent: &trial.agent, site: &site, case, due: run::due(&messages) };
+    let evidence = stage.play(&messages, Random::seeded(seed)).await;
     let deleted = queue.delete().await;
     let evidence = evidence?;
     deleted?;
-    Ok(judge(&evidence))
+    Ok((judge(&evidence), evidence.kills.len()))
 }
 
-/// One life with the fault and the kill, if there is one; then one with the fault alone.
-async fn gather(trial: &Trial, case: Case, site: &Site, messages: &[Message]) -> Result<Evidence> {
-    let words = [case.fault, case.kill];
-    let both: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
-    let consumer = Consumer::start(&site.out())?;
-    let mut publisher = Publisher::new(site.queue(), None);
-    let mut agent = Agent::start(&trial.agent, site, &both.join(","))?;
-    agent.ready(START).await?;
-    publisher.publish(messages).await?;
-    let mut kills = Vec::new();
-    if !case.kill.is_empty() {
-        dies(&mut agent).await?;
-        kills.push(evidence::now());
-        agent = Agent::start(&trial.agent, site, case.fault)?;
-        agent.ready(START).await?;
-    }
-    run::settle(&consumer, run::due(messages)).await;
-    agent.terminate().await?;
-    let consumed = consumer.finish()?;
-    Ok(Evidence { published: publisher.finish().await, consumed, kills })
+struct Stage<'a> {
+    agent: &'a Path,
+    site: &'a Site,
+    case: Case,
+    /// Files that are due.
+    due: usize,
 }
 
-/// Waits until the agent has come to its kill point.
-async fn dies(agent: &mut Agent) -> Result<()> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match agent.ended()? {
-            Some(End::Killed) => return Ok(()),
-            Some(end) => bail!("the agent ended by {end:?}:\n{}", agent.last_words()),
-            None if Instant::now() > deadline => {
-                bail!("the agent never came to its kill point; has it seeded faults?")
+impl Stage<'_> {
+    /// A life for every kill, then one that may finish; the fault is in all of them.
+    async fn play(&self, messages: &[Message], mut random: Random) -> Result<Evidence> {
+        let consumer = Consumer::start(&self.site.out())?;
+        let (queue, rate) = (self.site.queue().clone(), self.case.rate);
+        let work = messages.to_vec();
+        let publisher = tokio::spawn(async move {
+            let mut publisher = Publisher::new(&queue, rate);
+            publisher.publish(&work).await.map(|()| publisher)
+        });
+        let mut kills = Vec::new();
+        for strike in self.case.strikes {
+            match *strike {
+                Strike::At(kill) => kills.push(self.life_to_point(kill).await?),
+                Strike::Random(times) => {
+                    for _ in 0..times {
+                        kills.push(self.random_life(&consumer, &mut random).await?);
+                    }
+                }
             }
-            None => sleep(LOOK).await,
         }
+        let mut agent = Agent::start(self.agent, self.site, self.case.fault)?;
+        agent.ready(START).await?;
+        let publisher = publisher.await??;
+        run::settle(&consumer, self.due).await;
+        agent.terminate().await?;
+        let consumed = consumer.finish()?;
+        Ok(Evidence { published: publisher.finish().await, consumed, kills })
+    }
+
+    /// A life up to the agent's own kill point.
+    async fn life_to_point(&self, kill: &str) -> Result<Micros> {
+        let words = [self.case.fault, kill];
+        let both: Vec<_> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let mut agent = Agent::start(self.agent, self.site, &both.join(","))?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match agent.ended()? {
+                Some(End::Killed) => return Ok(evidence::now()),
+                Some(end) => bail!("the agent ended by {end:?}:\n{}", agent.last_words()),
+                None if Instant::now() > deadline => {
+                    bail!("the agent never came to {kill}; has it seeded faults?")
+                }
+                None => sleep(LOOK).await,
+            }
+        }
+    }
+
+    /// A life that is ended from outside while files appear.
+    async fn random_life(&self, consumer: &Consumer, random: &mut Random) -> Result<Micros> {
+        let mut agent = Agent::start(self.agent, self.site, self.case.fault)?;
+        agent.ready(START).await?;
+        let enough = consumer.taken() + random.below(self.due / 10);
+        let deadline = Instant::now() + REST;
+        while consumer.taken() < enough && Instant::now() < deadline {
+            sleep(LOOK).await;
+        }
+        // The delay is the experiment: the moment of the kill is to be random.
+        sleep(Duration::from_micros(random.bits() % 5000)).await;
+        agent.kill()?;
+        Ok(evidence::now())
     }
 }

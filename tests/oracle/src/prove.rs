@@ -132,11 +132,12 @@ fn write_run(f: &mut fmt::Formatter<'_>, observed: &Observed) -> fmt::Result {
     }
     writeln!(
         f,
-        "  {:.0} events/s, {:.0} files/s over {:.2} s; agent CPU {:.1} µs per event",
+        "  {:.0} events/s, {:.0} files/s over {:.2} s; agent CPU {:.1} µs per event ({:.0} % of it in the kernel)",
         observed.events_per_second(),
         observed.files_per_second(),
         observed.seconds,
         observed.cpu_micros_per_event(),
+        100.0 * observed.end.system_seconds / observed.end.cpu_seconds().max(0.01),
     )?;
     let spread = |f: &mut fmt::Formatter<'_>, what: &str, spread: &Option<Spread>| match spread {
         Some(spread) => writeln!(f, "  publish to {what}: {spread}"),

@@ -82,17 +82,22 @@ pub struct Observed {
 impl Observed {
     /// Messages per second.
     pub fn events_per_second(&self) -> f64 {
-        self.judgement.published as f64 / self.seconds.max(0.001)
+        self.per_second(self.judgement.published)
     }
 
     /// Files per second.
     pub fn files_per_second(&self) -> f64 {
-        self.judgement.files as f64 / self.seconds.max(0.001)
+        self.per_second(self.judgement.files)
+    }
+
+    /// Without a file there is no time to speak of.
+    fn per_second(&self, count: usize) -> f64 {
+        if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 
     /// The agent's CPU time per message, its start included, in microseconds.
     pub fn cpu_micros_per_event(&self) -> f64 {
-        self.end.cpu_seconds * 1e6 / self.judgement.published.max(1) as f64
+        self.end.cpu_seconds() * 1e6 / self.judgement.published.max(1) as f64
     }
 
     /// Whether every promise was kept, the agent's own counts agree, and nothing was left behind.

@@ -123,7 +123,7 @@ agent: {{ name: proof, instance: \"001\", data_dir: {directory}/data }}
 http: {{ listen: \"{http}\" }}
 journal: {{ url: \"sqlite:journal.db\" }}
 sources:
-  vms: {{ type: amqp, url: {url}, queue: {queue}, declare: quorum, format: json }}
+  vms: {{ type: amqp, url: {url}, queue: {queue}, declare: quorum, format: json, event: {{ key: data.vin }} }}
 targets:
   sap-file: {{ type: file, path: {directory}/out, name: \"{{message_type}}_{{docnum}}.idoc\" }}
 partners: [ {mappings}/partners/*.yaml ]
