@@ -11,10 +11,10 @@ use std::fmt;
 pub(crate) use transcode::Transcode;
 
 /// A character encoding.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Encoding(Kind);
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Kind {
     Utf8,
     Utf16Le,
@@ -136,6 +136,28 @@ impl Encoding {
             }
         }
         Ok(())
+    }
+
+    /// The position of the first character of `text` that this encoding does not have, from 0.
+    pub(crate) fn lacks(self, text: &str) -> Option<usize> {
+        if text.is_ascii() || matches!(self.0, Kind::Utf8 | Kind::Utf16Le | Kind::Utf16Be) {
+            return None;
+        }
+        self.encode(text, &mut Vec::new()).err()
+    }
+
+    /// Whether every character has the same number of bytes, or of 16-bit units in UTF-16, or is
+    /// told from the bytes as in UTF-8. What is left are the old encodings of East Asia.
+    pub(crate) fn counts_characters(self) -> bool {
+        !matches!(self.0, Kind::Other(other) if !other.is_single_byte())
+    }
+
+    /// The characters of `bytes`, whether all of them mean something or not.
+    pub(crate) fn characters(self, bytes: &[u8]) -> usize {
+        match self.0 {
+            Kind::Utf8 => bytes.iter().filter(|byte| (**byte as i8) >= -0x40).count(),
+            _ => bytes.len() / self.width(),
+        }
     }
 
     /// How many bytes `text` has in this encoding, if it was decoded from it.

@@ -128,8 +128,11 @@ fn document(schema: &Schema, values: &[String]) -> Document {
 fn shapes() -> impl Iterator<Item = WriteOptions> {
     let lengths = [RecordLength::Full, RecordLength::Segment, RecordLength::Trimmed];
     let all = lengths.into_iter().flat_map(|record_length| {
-        [Newline::Lf, Newline::CrLf, Newline::None]
-            .map(|newline| WriteOptions { record_length, newline })
+        [Newline::Lf, Newline::CrLf, Newline::None].map(|newline| WriteOptions {
+            record_length,
+            newline,
+            ..WriteOptions::default()
+        })
     });
     all.filter(|o| o.newline != Newline::None || o.record_length == RecordLength::Full)
 }

@@ -1,11 +1,15 @@
 //! Records of one IDoc to one document: nesting, decoding, and the rules of the type.
 
+mod fields;
+
 use std::sync::Arc;
 
 use crate::document::{Builder, Document, Kind};
+use crate::encoding::Encoding;
 use crate::idoc::columns::{Columns, DataRecord, data_record};
-use crate::idoc::control::{CONTROL, EDI_DC40, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::idoc::control::{CONTROL, Release, SDATA_LENGTH};
 use crate::idoc::nest::{Nest, Open};
+use crate::idoc::read::ReadOptions;
 use crate::idoc::types::{Type, Types};
 use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
@@ -24,8 +28,15 @@ pub(super) struct Assembly<'l> {
     nest: Nest,
     /// The current record.
     place: Place,
-    /// Bytes of the current record, as text.
+    /// Bytes of the current record.
     length: usize,
+    /// The encoding of the input.
+    declared: Encoding,
+    /// The encoding of the current record, another one where it is not in that of the input.
+    encoding: Encoding,
+    release: Release,
+    /// How bad a value is that breaks a rule of its field; `None` where values are not checked.
+    values: Option<Severity>,
     in_control: bool,
     has_controls: bool,
     /// `DOCNUM` of the record before.
@@ -33,7 +44,7 @@ pub(super) struct Assembly<'l> {
 }
 
 impl<'l> Assembly<'l> {
-    pub(super) fn new(limits: &'l Limits, start: u64) -> Self {
+    pub(super) fn new(limits: &'l Limits, options: ReadOptions, start: u64) -> Self {
         Self {
             limits,
             start,
@@ -43,37 +54,14 @@ impl<'l> Assembly<'l> {
             nest: Nest::default(),
             place: Place::default(),
             length: 0,
+            declared: options.encoding.unwrap_or_default(),
+            encoding: options.encoding.unwrap_or_default(),
+            release: Release::R4,
+            values: options.values,
             in_control: false,
             has_controls: false,
             document_number: String::new(),
         }
-    }
-
-    /// Reads the control record.
-    pub(super) fn control(&mut self, bytes: &[u8], place: &Place, types: &Types) {
-        let mut scratch = String::new();
-        let record = self.begin_record(bytes, place, &mut scratch);
-        let value = |name: &str| {
-            let column = EDI_DC40.iter().find(|column| column.name == name);
-            let (offset, length) = column.map_or((0, 0), |column| (column.offset, column.length));
-            let mut columns = record;
-            columns.field(offset);
-            columns.field(length)
-        };
-        let (basic, extended) = (value("IDOCTYP"), value("CIMTYP"));
-        value("DOCNUM").clone_into(&mut self.document_number);
-        self.in_control = true;
-        self.find_type(types, basic, extended);
-        self.builder.open(Kind::Group, basic, 0);
-        self.push(ElementId::ROOT, Some(0), 0);
-        self.builder.open(Kind::Segment, CONTROL, 0);
-        let mut columns = record;
-        for column in &EDI_DC40 {
-            self.field(column.name, column.length, &mut columns);
-        }
-        self.builder.close();
-        self.too_long(record, EDI_DC40_LENGTH);
-        self.in_control = false;
     }
 
     fn find_type(&mut self, types: &Types, basic: &str, extended: &str) {
@@ -100,7 +88,7 @@ impl<'l> Assembly<'l> {
         let columns = self.begin_record(bytes, place, &mut scratch);
         self.place.segment = segment;
         self.check_limits()?;
-        let record = data_record(columns);
+        let record = data_record(columns, self.release);
         if !is_segment_name(record.definition) {
             self.not_a_segment(columns);
             return Ok(());
@@ -134,30 +122,6 @@ impl<'l> Assembly<'l> {
         let kind = self.kind.clone();
         self.close_to(kind.as_deref(), 0);
         (self.builder.finish(), self.problems.finish())
-    }
-
-    fn begin_record<'t>(
-        &mut self,
-        bytes: &'t [u8],
-        place: &Place,
-        scratch: &'t mut String,
-    ) -> Columns<'t> {
-        self.place = place.clone();
-        let text = match std::str::from_utf8(bytes) {
-            Ok(text) => text,
-            Err(error) => {
-                let at = error.valid_up_to();
-                let message = format!("not UTF-8 at byte {at} of the record");
-                self.problem(Severity::Error, "invalid-utf8", "", message);
-                scratch.extend(bytes.iter().map(|byte| char::from(*byte)));
-                scratch.as_str()
-            }
-        };
-        // One pass without branches over the record, since nearly all have none.
-        let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
-        self.has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
-        self.length = text.len();
-        Columns::new(text)
     }
 
     fn check_limits(&self) -> Result<(), FrameError> {
@@ -230,89 +194,12 @@ impl<'l> Assembly<'l> {
         self.builder.close();
     }
 
-    /// Decodes the segment data into the segment opened last.
-    fn fields(&mut self, kind: &Type, record: &DataRecord<'_>) {
-        let Some(id) = self.nest.last().map(|open| open.id) else {
-            return;
-        };
-        let mut columns = record.data.trimmed();
-        // Where the trimmed data begins in the record is counted from the end, as the rest is.
-        let blanks = record.data.bytes() - columns.bytes();
-        self.length -= blanks;
-        let mut taken = 0;
-        for child in kind.schema.element(id).children() {
-            let field = kind.schema.element(*child);
-            if field.kind == Kind::Field {
-                if columns.is_empty() {
-                    break;
-                }
-                let length = field.length.unwrap_or(0) as usize;
-                taken += length;
-                self.field(&field.name, length, &mut columns);
-            }
-        }
-        let rest = SDATA_LENGTH.saturating_sub(taken);
-        if !{ columns }.field(rest).is_empty() {
-            let message =
-                format!("data behind the {taken} characters of the definition; kept in SDATA");
-            self.problem(Severity::Warning, "beyond-definition", "", message);
-            self.field(SDATA, rest, &mut columns);
-        }
-        self.too_long(record.data, SDATA_LENGTH);
-    }
-
     fn check_number(&mut self, record: &DataRecord<'_>) {
         if !record.document_number.is_empty() && record.document_number != self.document_number {
             record.document_number.clone_into(&mut self.document_number);
             let message = "DOCNUM is not that of the records before";
             self.problem(Severity::Warning, "document-number", "DOCNUM", message);
         }
-    }
-
-    /// Reports what stands behind the end of the record: `length` characters of these columns.
-    fn too_long(&mut self, columns: Columns<'_>, length: usize) {
-        let more = columns.characters().saturating_sub(length);
-        if more == 0 {
-            return;
-        }
-        let mut rest = columns;
-        rest.field(length);
-        let (severity, what) = if rest.rest().is_empty() {
-            (Severity::Warning, "blanks")
-        } else {
-            (Severity::Error, "characters")
-        };
-        let message = format!("{more} {what} behind the end of the record");
-        self.problem(severity, "too-long", "", message);
-    }
-
-    /// Puts the next `length` characters as the field `name`, unless they are blank.
-    fn field(&mut self, name: &str, length: usize, columns: &mut Columns<'_>) {
-        let at = self.length - columns.bytes().min(self.length);
-        let text = columns.field(length);
-        if text.is_empty() {
-            return;
-        }
-        if self.has_controls {
-            self.check_controls(name, text, at);
-        }
-        self.builder.put(Kind::Field, name, text, self.offset(at));
-    }
-
-    fn check_controls(&mut self, name: &str, text: &str, at: usize) {
-        let mut controls = text.chars().filter(|c| (*c < ' ') | (*c == '\u{7f}')).peekable();
-        if controls.peek().is_none() {
-            return;
-        }
-        let (severity, code, what) = if controls.all(|c| c == '\t') {
-            (Severity::Warning, "tabulator", "a tabulator")
-        } else {
-            (Severity::Error, "control-character", "a control character")
-        };
-        let record = self.place.offset;
-        self.place.offset += at as u64;
-        self.problem(severity, code, name, format!("{what} in the field"));
-        self.place.offset = record;
     }
 
     /// Closes segments until `depth` of them are open, and reports what is missing in them.
@@ -343,11 +230,6 @@ impl<'l> Assembly<'l> {
         let kind = self.kind.as_ref();
         let children = kind.map_or(0, |kind| kind.schema.element(id).children().len());
         self.nest.push(Open::new(id, number, before, self.place.clone()), children);
-    }
-
-    /// An offset in the document, for byte `at` of the record.
-    fn offset(&self, at: usize) -> usize {
-        usize::try_from(self.place.offset - self.start).unwrap_or(usize::MAX).saturating_add(at)
     }
 
     fn problem(

@@ -2,6 +2,9 @@
 
 use nom::{IResult, Parser};
 
+use crate::encoding::Encoding;
+use crate::idoc::control::Release;
+
 /// A record as text, with what makes its columns cheap to find.
 #[derive(Clone, Copy)]
 pub(super) struct Columns<'a> {
@@ -52,19 +55,38 @@ impl<'a> Columns<'a> {
         self.text.len()
     }
 
+    /// How many bytes are left of the record in its encoding.
+    pub(super) fn bytes_in(self, encoding: Encoding) -> usize {
+        encoding.length(self.text)
+    }
+
     /// Without trailing blanks.
     pub(super) fn trimmed(self) -> Self {
         Self { text: trim_end(self.text), ..self }
     }
 }
 
-/// The layout `EDI_DD40`.
-pub(super) fn data_record(record: Columns<'_>) -> DataRecord<'_> {
+/// A data record in the layout `EDI_DD40`, or `EDI_DD` of release 3.x.
+pub(super) fn data_record(record: Columns<'_>, release: Release) -> DataRecord<'_> {
     let field = |count| up_to(record.ascii, count);
-    let header = (field(30), field(3), field(16), field(6), field(6), field(2));
-    let parsed: IResult<&str, _> = { header }.parse(record.text);
-    let (data, (definition, _, document_number, number, parent, _)) =
-        parsed.unwrap_or(("", Default::default()));
+    let (data, (definition, document_number, number, parent)) = match release {
+        Release::R4 => {
+            let header = (field(30), field(3), field(16), field(6), field(6), field(2));
+            let parsed: IResult<&str, _> = { header }.parse(record.text);
+            let (data, (name, _, document, number, parent, _)) =
+                parsed.unwrap_or(("", Default::default()));
+            (data, (name, document, number, parent))
+        }
+        Release::R3 => {
+            let start = (field(10), field(3), field(16), field(6), field(10));
+            let parsed: IResult<&str, _> =
+                (start, (field(6), field(2), field(2))).parse(record.text);
+            let (data, ((table, _, document, number, name), (parent, _, _))) =
+                parsed.unwrap_or(("", Default::default()));
+            let name = if trim_end(name).is_empty() { table } else { name };
+            (data, (name, document, number, parent))
+        }
+    };
     DataRecord {
         definition: trim_end(definition),
         document_number: trim_end(document_number),
@@ -123,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_short_header_has_blanks() {
-        let record = data_record(Columns::new("E2EDK01005"));
+        let record = data_record(Columns::new("E2EDK01005"), Release::R4);
         assert_eq!((record.definition, record.number), ("E2EDK01005", None));
         assert!(record.data.is_empty());
     }

@@ -1,8 +1,9 @@
-//! The fixed layouts of release 4.x: control record and data record header.
+//! The fixed layouts: control record, data record header and status record.
 //!
 //! Field names and lengths are those of the SAP structures `EDI_DC40` and `EDI_DD40`, in which
 //! six independent sources agree (SAP parser export, C header, RFC metadata, XSD, two readers).
-//! All lengths are characters.
+//! All lengths are characters. Those of release 3.x were confirmed byte by byte on one real file,
+//! except for `SERIAL`, `EXPRSS` and the name `DTINT2`, which are from memory.
 
 /// A field of a fixed layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,8 +75,133 @@ pub const DATA_HEADER: usize = 63;
 /// Characters of the segment data (`SDATA`) of a data record.
 pub const SDATA_LENGTH: usize = 1000;
 
+/// The status record (`EDI_DS40`): what became of an IDoc, as a file port exchanges it.
+pub const EDI_DS40: [Column; 24] = columns([
+    ("TABNAM", 10),
+    ("MANDT", 3),
+    ("DOCNUM", 16),
+    ("LOGDAT", 8),
+    ("LOGTIM", 6),
+    ("STATUS", 2),
+    ("STAMQU", 3),
+    ("STAMID", 20),
+    ("STAMNO", 3),
+    ("STATYP", 1),
+    ("STAPA1", 50),
+    ("STAPA2", 50),
+    ("STAPA3", 50),
+    ("STAPA4", 50),
+    ("STATXT", 70),
+    ("UNAME", 12),
+    ("REPID", 30),
+    ("ROUTID", 30),
+    ("SEGNUM", 6),
+    ("SEGFLD", 30),
+    ("REFINT", 14),
+    ("REFGRP", 14),
+    ("REFMES", 14),
+    ("ARCKEY", 70),
+]);
+
+/// Characters of a status record.
+pub const EDI_DS40_LENGTH: usize = 562;
+
+/// The control record of release 3.x, in which the receiver stands before the sender.
+pub const EDI_DC: [Column; 35] = columns([
+    ("TABNAM", 10),
+    ("MANDT", 3),
+    ("DOCNUM", 16),
+    ("DOCREL", 4),
+    ("STATUS", 2),
+    ("DOCTYP", 8),
+    ("DIRECT", 1),
+    ("RCVPOR", 10),
+    ("RCVPRT", 2),
+    ("RCVPRN", 10),
+    ("RCVSAD", 21),
+    ("RCVLAD", 70),
+    ("STD", 1),
+    ("STDVRS", 6),
+    ("STDMES", 6),
+    ("MESCOD", 3),
+    ("MESFCT", 3),
+    ("OUTMOD", 1),
+    ("TEST", 1),
+    ("SNDPOR", 10),
+    ("SNDPRT", 2),
+    ("SNDPRN", 10),
+    ("SNDSAD", 21),
+    ("SNDLAD", 70),
+    ("REFINT", 14),
+    ("REFGRP", 14),
+    ("REFMES", 14),
+    ("ARCKEY", 70),
+    ("CREDAT", 8),
+    ("CRETIM", 6),
+    ("MESTYP", 6),
+    ("IDOCTYP", 8),
+    ("CIMTYP", 8),
+    ("RCVPFC", 2),
+    ("SNDPFC", 2),
+    // SERIAL and EXPRSS follow; see `EDI_DC_TAIL`.
+]);
+
+/// What follows the fields of [`EDI_DC`]: `SERIAL` and `EXPRSS`, from memory.
+pub const EDI_DC_TAIL: [Column; 2] = [
+    Column { name: "SERIAL", offset: 443, length: 20 },
+    Column { name: "EXPRSS", offset: 463, length: 1 },
+];
+
+/// Characters of a control record of release 3.x.
+pub const EDI_DC_LENGTH: usize = 464;
+
+/// The header of a data record of release 3.x: `TABNAM`, `MANDT`, `DOCNUM`, `SEGNUM`, `SEGNAM`,
+/// `PSGNUM`, `HLEVEL` and two blanks.
+pub const DATA_HEADER_3X: usize = 55;
+
+/// Which layouts a file has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Release {
+    /// `EDI_DC` and `EDI_DD`, up to release 3.1.
+    R3,
+    /// `EDI_DC40` and `EDI_DD40`, from release 4.0 to today.
+    #[default]
+    R4,
+}
+
+impl Release {
+    /// Characters of the control record.
+    pub(crate) fn control_length(self) -> usize {
+        match self {
+            Self::R3 => EDI_DC_LENGTH,
+            Self::R4 => EDI_DC40_LENGTH,
+        }
+    }
+
+    /// Characters of a data record.
+    pub(crate) fn data_length(self) -> usize {
+        SDATA_LENGTH
+            + match self {
+                Self::R3 => DATA_HEADER_3X,
+                Self::R4 => DATA_HEADER,
+            }
+    }
+
+    /// Where the control record has a field of [`EDI_DC40`].
+    pub(crate) fn control_column(self, name: &str) -> Option<Column> {
+        let named = |column: &&Column| column.name == name;
+        match self {
+            Self::R3 => EDI_DC.iter().chain(&EDI_DC_TAIL).find(named).copied(),
+            Self::R4 => EDI_DC40.iter().find(named).copied(),
+        }
+    }
+}
+
 /// The name of the control record's node in a document, and the value of its `TABNAM`.
 pub(crate) const CONTROL: &str = "EDI_DC40";
+
+/// The name of a status record's document and node, and the value of its `TABNAM`.
+pub(crate) const STATUS: &str = "EDI_DS40";
 
 const fn columns<const N: usize>(fields: [(&'static str, usize); N]) -> [Column; N] {
     let mut columns = [Column { name: "", offset: 0, length: 0 }; N];
@@ -105,6 +231,16 @@ mod tests {
         }
         assert_eq!(column(&EDI_DC40, "SERIAL"), (504, 20));
         assert_eq!(EDI_DC40_LENGTH, 504 + 20);
+    }
+
+    #[test]
+    fn the_other_layouts_have_their_lengths() {
+        assert_eq!(column(&EDI_DS40, "SEGFLD"), (420, 30));
+        assert_eq!(column(&EDI_DS40, "ARCKEY"), (EDI_DS40_LENGTH - 70, 70));
+        assert_eq!(column(&EDI_DC, "SNDPRN"), (190, 10));
+        assert_eq!(column(&EDI_DC, "IDOCTYP"), (423, 8));
+        assert_eq!(column(&EDI_DC, "SNDPFC"), (441, 2));
+        assert_eq!(column(&EDI_DC_TAIL, "EXPRSS"), (EDI_DC_LENGTH - 1, 1));
     }
 
     #[test]

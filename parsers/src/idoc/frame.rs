@@ -1,14 +1,17 @@
 //! Where records begin and end: lines, or fixed lengths in a file without line ends.
 //!
 //! The shape is told by the first record. A file that has no line end within the length of a
-//! control record and a data record has none at all; its records are 524 and 1063 characters.
-//! Characters are counted in UTF-8. Blank lines are skipped anywhere, and so is a byte order mark.
+//! control record and a data record has none at all; its records have the lengths of their release.
+//! Blank lines are skipped anywhere, and so is a byte order mark.
+//!
+//! UTF-16 is told by its mark or its NULs; any other encoding that is not UTF-8 must be named.
 //!
 //! Memory is one record, at most [`Limits::record`] bytes, whatever the input.
 
 use std::io::{BufRead, ErrorKind};
 
-use crate::idoc::control::{DATA_HEADER, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::encoding::Encoding;
+use crate::idoc::control::{EDI_DC40_LENGTH, EDI_DS40_LENGTH, Release};
 use crate::reading::{FrameError, Limits, Place};
 
 /// The records of an input, one at a time.
@@ -17,6 +20,10 @@ pub struct Records<R> {
     input: R,
     longest: usize,
     shape: Shape,
+    release: Release,
+    encoding: Encoding,
+    /// The encoding was named, so that it is not told by the first bytes.
+    named: bool,
     /// Bytes read ahead of the record, to tell the shape. Empty in a file of lines.
     ahead: Vec<u8>,
     record: Vec<u8>,
@@ -41,12 +48,15 @@ pub enum RecordKind {
     Control,
     /// A data record.
     Data,
+    /// A status record, which stands for itself.
+    Status,
 }
 
 /// How control records of all releases begin.
 const CONTROL_START: &[u8] = b"EDI_DC";
 
-const DATA_LENGTH: usize = DATA_HEADER + SDATA_LENGTH;
+/// How status records begin.
+const STATUS_START: &[u8] = b"EDI_DS40";
 
 /// UTF-8 has at most four bytes for a character.
 const BYTES: usize = 4;
@@ -56,9 +66,11 @@ impl<R: BufRead> Records<R> {
     pub fn new(input: R, limits: &Limits) -> Self {
         Self {
             input,
-            // A record of full length must be readable, or nothing is.
-            longest: limits.record.max(DATA_LENGTH),
+            longest: limits.record,
             shape: Shape::Unknown,
+            release: Release::R4,
+            encoding: Encoding::UTF_8,
+            named: false,
             ahead: Vec::new(),
             record: Vec::new(),
             at: Place::default(),
@@ -67,13 +79,18 @@ impl<R: BufRead> Records<R> {
         }
     }
 
+    /// The records of `input` in that encoding, from its first byte.
+    pub fn in_encoding(input: R, encoding: Encoding, limits: &Limits) -> Self {
+        Self { encoding, named: true, ..Self::new(input, limits) }
+    }
+
     /// Reads the next record; `None` at the end of the input.
     ///
     /// # Errors
     ///
-    /// `not-idoc` where the first record is none of an IDoc, `release-3x` for the layout of
-    /// release 3.x, which is not read yet, `unknown-control-record`, `utf-16`, `too-long` above
-    /// [`Limits::record`], `io` where the input itself fails.
+    /// `not-idoc` where the first record is none of an IDoc, `unknown-control-record`,
+    /// `unsupported-encoding` for the multi-byte encodings of East Asia, whose columns are bytes,
+    /// `too-long` above [`Limits::record`], `io` where the input itself fails.
     #[expect(clippy::should_implement_trait, reason = "the record is lent, as BufRead lends")]
     pub fn next(&mut self) -> Result<Option<RecordKind>, FrameError> {
         let first = self.shape == Shape::Unknown;
@@ -87,7 +104,8 @@ impl<R: BufRead> Records<R> {
                 return Ok(None);
             }
             // Some senders end a file with a blank, or with the end-of-file mark of DOS.
-            if self.record.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | 0x1a)) {
+            // The NULs are those of UTF-16.
+            if self.record.iter().any(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | 0x1a | 0)) {
                 break;
             }
             if first {
@@ -112,25 +130,49 @@ impl<R: BufRead> Records<R> {
         self.end
     }
 
-    fn kind(&self, first: bool) -> Result<RecordKind, FrameError> {
-        let Some(rest) = self.record.strip_prefix(CONTROL_START) else {
+    /// The encoding of the input, once a record was read.
+    pub fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    /// The release of the control record read last.
+    pub fn release(&self) -> Release {
+        self.release
+    }
+
+    fn kind(&mut self, first: bool) -> Result<RecordKind, FrameError> {
+        let start = self.start(&self.record);
+        if start.starts_with(STATUS_START) {
+            return Ok(RecordKind::Status);
+        }
+        let Some(rest) = start.strip_prefix(CONTROL_START) else {
             if !first {
                 return Ok(RecordKind::Data);
-            }
-            if self.record.contains(&0) || self.record.starts_with(b"\xff\xfe") {
-                return Err(self.error("utf-16", "UTF-16 is not read yet; UTF-8 expected"));
             }
             let message = "an IDoc begins with a control record EDI_DC40";
             return Err(self.error("not-idoc", message));
         };
-        if rest.starts_with(b"40 ") || rest.starts_with(b"40_U") || rest == b"40" {
-            return Ok(RecordKind::Control);
+        self.release = if rest.starts_with(b"40 ") || rest.starts_with(b"40_U") || rest == b"40" {
+            Release::R4
+        } else if rest.first().is_none_or(|byte| *byte == b' ') {
+            Release::R3
+        } else {
+            let message = "a control record other than EDI_DC40 and EDI_DC";
+            return Err(self.error("unknown-control-record", message));
+        };
+        Ok(RecordKind::Control)
+    }
+
+    /// The first characters of a record, as far as they are ASCII.
+    fn start(&self, record: &[u8]) -> Vec<u8> {
+        let width = self.encoding.width();
+        let start = record.get(..record.len().min(11 * width)).unwrap_or_default();
+        if width == 1 {
+            return start.to_vec();
         }
-        if rest.first().is_none_or(|byte| *byte == b' ') {
-            let message = "a control record of release 3.x (EDI_DC), which is not read yet";
-            return Err(self.error("release-3x", message));
-        }
-        Err(self.error("unknown-control-record", "a control record other than EDI_DC40"))
+        let mut text = String::new();
+        self.encoding.decode(start, &mut text);
+        text.into_bytes()
     }
 
     fn error(&self, code: &'static str, message: impl Into<String>) -> FrameError {
@@ -144,32 +186,72 @@ impl<R: BufRead> Records<R> {
         self.at = Place { offset: self.end, line, column, ..Place::default() };
     }
 
-    /// Reads the first record and tells the shape by it.
+    /// Reads the first record and tells the encoding and the shape by it.
     fn first(&mut self) -> Result<bool, FrameError> {
         self.begin();
-        let window = EDI_DC40_LENGTH + DATA_LENGTH;
-        while self.ahead.len() < window * BYTES && !self.ahead.contains(&b'\n') {
-            if characters(&self.ahead) >= window || !self.read_ahead(window)? {
+        if self.end == 0 {
+            self.tell_encoding()?;
+        }
+        let window = EDI_DC40_LENGTH + Release::R4.data_length();
+        while self.ahead.len() < window * BYTES && self.line_end(&self.ahead).is_none() {
+            let known = self.encoding.characters(&self.ahead);
+            if known >= window || !self.read_ahead(window)? {
                 break;
             }
-        }
-        if self.end == 0 && self.ahead.starts_with(b"\xef\xbb\xbf") {
-            self.ahead.drain(..3);
-            self.end = 3;
-            self.begin();
         }
         if self.ahead.is_empty() {
             return Ok(false);
         }
-        if let Some(at) = memchr::memchr(b'\n', &self.ahead) {
+        if let Some(end) = self.line_end(&self.ahead) {
             self.shape = Shape::Lines;
             // The rest goes back in front of the input by way of `ahead`.
-            self.take(at + 1);
+            self.take(end);
             self.end_line();
             return Ok(true);
         }
         self.shape = Shape::Fixed;
         self.fixed()
+    }
+
+    fn tell_encoding(&mut self) -> Result<(), FrameError> {
+        self.ensure(3)?;
+        let found = Encoding::detect(&self.ahead);
+        if !self.named {
+            self.encoding = found.map_or(Encoding::UTF_8, |(encoding, _)| encoding);
+        }
+        if !self.encoding.counts_characters() {
+            let message = "the columns of this encoding are bytes, which is not read";
+            return Err(self.error("unsupported-encoding", message));
+        }
+        if let Some((encoding, mark)) = found
+            && encoding == self.encoding
+        {
+            self.ahead.drain(..mark);
+            self.end = mark as u64;
+            self.begin();
+        }
+        Ok(())
+    }
+
+    /// The end of the first line in `bytes`, which begin with a character: after its line end.
+    fn line_end(&self, bytes: &[u8]) -> Option<usize> {
+        let is_end = |end: &usize| self.ends_line(bytes.get(..*end).unwrap_or_default());
+        let ends = memchr::memchr_iter(b'\n', bytes);
+        match self.encoding {
+            Encoding::UTF_16LE => {
+                ends.map(|at| at + 2).find(|end| *end <= bytes.len() && is_end(end))
+            }
+            _ => ends.map(|at| at + 1).find(is_end),
+        }
+    }
+
+    /// Whether whole characters end with a line end.
+    fn ends_line(&self, bytes: &[u8]) -> bool {
+        match self.encoding {
+            Encoding::UTF_16LE => bytes.len().is_multiple_of(2) && bytes.ends_with(b"\n\0"),
+            Encoding::UTF_16BE => bytes.len().is_multiple_of(2) && bytes.ends_with(b"\0\n"),
+            _ => bytes.ends_with(b"\n"),
+        }
     }
 
     /// Reads at most `count` bytes into `ahead`; says whether there were any.
@@ -194,17 +276,22 @@ impl<R: BufRead> Records<R> {
     fn line(&mut self) -> Result<bool, FrameError> {
         self.begin();
         if !self.ahead.is_empty() {
-            let at = memchr::memchr(b'\n', &self.ahead).map_or(self.ahead.len(), |at| at + 1);
-            self.take(at);
+            let end = self.line_end(&self.ahead).unwrap_or(self.ahead.len());
+            self.take(end);
         }
-        while !self.record.ends_with(b"\n") {
+        while !self.ends_line(&self.record) {
+            // The line end of UTF-16LE goes on after its `\n`.
+            let half = self.encoding == Encoding::UTF_16LE && self.record.len() % 2 == 1;
             let read = self.input.fill_buf_or(&self.at)?;
-            let count = memchr::memchr(b'\n', read).map_or(read.len(), |at| at + 1);
+            let line = memchr::memchr(b'\n', read).map_or(read.len(), |at| at + 1);
+            let count = if half { line.min(1) } else { line };
             if count == 0 {
                 break;
             }
-            if self.record.len() + count > self.longest {
-                let message = format!("a record longer than {} bytes", self.longest);
+            // A record of full length must be readable, or nothing is.
+            let longest = self.longest.max(Release::R4.data_length() * self.encoding.width());
+            if self.record.len() + count > longest {
+                let message = format!("a record longer than {longest} bytes");
                 return Err(self.error("too-long", message));
             }
             self.record.extend_from_slice(read.get(..count).unwrap_or_default());
@@ -218,23 +305,45 @@ impl<R: BufRead> Records<R> {
 
     fn end_line(&mut self) {
         self.lines += 1;
-        if self.record.pop_if(|byte| *byte == b'\n').is_some() {
-            self.record.pop_if(|byte| *byte == b'\r');
+        if !self.ends_line(&self.record) {
+            return;
         }
+        let width = self.encoding.width();
+        let ends_with_return = |record: &[u8]| match self.encoding {
+            Encoding::UTF_16LE => record.ends_with(b"\r\0"),
+            Encoding::UTF_16BE => record.ends_with(b"\0\r"),
+            _ => record.ends_with(b"\r"),
+        };
+        let mut length = self.record.len() - width;
+        if ends_with_return(self.record.get(..length).unwrap_or_default()) {
+            length -= width;
+        }
+        self.record.truncate(length);
     }
 
     fn fixed(&mut self) -> Result<bool, FrameError> {
         self.begin();
-        self.ensure(CONTROL_START.len())?;
-        let is_control = self.ahead.starts_with(CONTROL_START);
-        let length = if is_control { EDI_DC40_LENGTH } else { DATA_LENGTH };
+        let width = self.encoding.width();
+        self.ensure(11 * width)?;
+        let start = self.start(&self.ahead);
+        let length = if start.starts_with(STATUS_START) {
+            EDI_DS40_LENGTH
+        } else if let Some(rest) = start.strip_prefix(CONTROL_START) {
+            let release = if rest.starts_with(b"4") { Release::R4 } else { Release::R3 };
+            release.control_length()
+        } else {
+            self.release.data_length()
+        };
         let mut missing = length;
-        while missing > 0 && self.record.len() < length * BYTES && self.ensure(missing)? {
-            self.take(missing);
-            missing = length.saturating_sub(characters(&self.record));
+        while missing > 0 && self.record.len() < length * BYTES && self.ensure(missing * width)? {
+            self.take(missing * width);
+            missing = length.saturating_sub(self.encoding.characters(&self.record));
         }
         // The last character may have more bytes.
-        while self.ensure(1)? && self.ahead.first().is_some_and(|byte| is_continuation(*byte)) {
+        while self.encoding == Encoding::UTF_8
+            && self.ensure(1)?
+            && self.ahead.first().is_some_and(|byte| byte & 0xc0 == 0x80)
+        {
             if self.record.len() >= length * BYTES {
                 break;
             }
@@ -274,13 +383,4 @@ impl<R: BufRead> FillBuf for R {
             place: place.clone(),
         })
     }
-}
-
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xc0 == 0x80
-}
-
-/// Characters of UTF-8, whether it is valid or not.
-fn characters(bytes: &[u8]) -> usize {
-    bytes.iter().filter(|byte| !is_continuation(**byte)).count()
 }

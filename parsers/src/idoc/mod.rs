@@ -1,4 +1,4 @@
-//! SAP IDocs: flat files of release 4.x, and the definitions of IDoc types.
+//! SAP IDocs: flat files, status records, and the definitions of IDoc types.
 //!
 //! A flat file is one control record ([`EDI_DC40`]) and data records ([`EDI_DD40`] and 1000
 //! characters of segment data) for each IDoc. What the characters mean, and how the segments nest,
@@ -42,6 +42,7 @@
 //! ```
 
 mod assemble;
+mod check;
 mod columns;
 mod control;
 mod definition;
@@ -53,9 +54,12 @@ mod record;
 mod types;
 mod write;
 
-pub use control::{Column, DATA_HEADER, EDI_DC40, EDI_DC40_LENGTH, EDI_DD40, SDATA_LENGTH};
+pub use control::{
+    Column, DATA_HEADER, DATA_HEADER_3X, EDI_DC, EDI_DC_LENGTH, EDI_DC_TAIL, EDI_DC40,
+    EDI_DC40_LENGTH, EDI_DD40, EDI_DS40, EDI_DS40_LENGTH, Release, SDATA_LENGTH,
+};
 pub use definition::{read_schema, write_schema};
 pub use frame::{RecordKind, Records};
-pub use read::Reader;
+pub use read::{ReadOptions, Reader};
 pub use types::Types;
-pub use write::{Newline, RecordLength, WriteOptions, write};
+pub use write::{Newline, RecordLength, WriteOptions, write, write_status};

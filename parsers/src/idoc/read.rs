@@ -1,14 +1,25 @@
-//! Flat files of release 4.x to documents, one IDoc at a time.
+//! Flat files to documents, one IDoc at a time.
 
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::encoding::Encoding;
 use crate::idoc::assemble::Assembly;
 use crate::idoc::frame::{RecordKind, Records};
 use crate::idoc::types::Types;
-use crate::reading::{FrameError, Limits, Reading};
+use crate::reading::{FrameError, Limits, Reading, Severity};
 
-/// The IDocs of a flat file.
+/// How a flat file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ReadOptions {
+    /// The encoding; UTF-8 or UTF-16, as the first bytes tell, where it is not named.
+    pub encoding: Option<Encoding>,
+    /// Checks values against the data type and the values of their field, and reports a breach as
+    /// bad as this.
+    pub values: Option<Severity>,
+}
+
+/// The IDocs of a flat file, and its status records.
 ///
 /// Segments nest by the definition of the IDoc type; `PSGNUM` only decides where a segment type
 /// has several places, and is compared. Nothing is lost: a segment that the type does not declare
@@ -29,6 +40,9 @@ use crate::reading::{FrameError, Limits, Reading};
 /// | `too-long` | error | a record of more than 524 or 1063 characters |
 /// | `not-a-segment` | error | a record that begins with no name, as after a line end in a field |
 /// | `invalid-utf8` | error | the record is decoded as ISO 8859-1, to find what else is wrong |
+/// | `invalid-text` | error | the record is not in its encoding; what means nothing is U+FFFD |
+/// | `release-3x` | warning | records of release 3.x, read as those of 4.x |
+/// | `not-digits`, `not-a-number`, `not-a-date`, `not-a-time`, `not-a-flag`, `unknown-value` | as chosen | a value breaks a rule of its field; see [`ReadOptions::values`] |
 ///
 /// Segment numbers may have gaps and repeat, and header fields may be blank: senders filter
 /// segments, and converters leave the header out.
@@ -37,6 +51,7 @@ pub struct Reader<R> {
     records: Records<R>,
     types: Arc<Types>,
     limits: Limits,
+    options: ReadOptions,
     state: State,
 }
 
@@ -45,7 +60,7 @@ enum State {
     /// No record was read ahead.
     Start,
     /// The record read last begins the next document.
-    Control,
+    Begun(RecordKind),
     /// A document was complete before this came.
     Failed(FrameError),
     /// The input has ended or failed.
@@ -55,33 +70,55 @@ enum State {
 impl<R: BufRead> Reader<R> {
     /// Reads `input` with these types, from its first byte.
     pub fn new(input: R, types: Arc<Types>, limits: Limits) -> Self {
-        let records = Records::new(input, &limits);
-        Self { records, types, limits, state: State::Start }
+        Self::with_options(input, types, limits, ReadOptions::default())
+    }
+
+    /// Reads `input` with these types and options, from its first byte.
+    pub fn with_options(input: R, types: Arc<Types>, limits: Limits, options: ReadOptions) -> Self {
+        let records = match options.encoding {
+            Some(encoding) => Records::in_encoding(input, encoding, &limits),
+            None => Records::new(input, &limits),
+        };
+        Self { records, types, limits, options, state: State::Start }
     }
 
     fn read(&mut self) -> Result<Option<Reading>, FrameError> {
-        match std::mem::replace(&mut self.state, State::Ended) {
+        let first = match std::mem::replace(&mut self.state, State::Ended) {
             State::Ended => return Ok(None),
             State::Failed(error) => return Err(error),
-            State::Start if self.records.next()?.is_none() => return Ok(None),
-            State::Start | State::Control => {}
-        }
+            State::Begun(kind) => Some(kind),
+            State::Start => self.records.next()?,
+        };
+        let Some(first) = first else { return Ok(None) };
         let start = self.records.place().offset;
-        let mut assembly = Assembly::new(&self.limits, start);
-        assembly.control(self.records.bytes(), self.records.place(), &self.types);
+        let options = ReadOptions { encoding: Some(self.records.encoding()), ..self.options };
+        let mut assembly = Assembly::new(&self.limits, options, start);
+        let (bytes, place) = (self.records.bytes(), self.records.place());
+        if first == RecordKind::Status {
+            assembly.status(bytes, place);
+        } else {
+            assembly.control(bytes, place, self.records.release(), &self.types);
+        }
         let mut end = self.records.end();
         loop {
             match self.records.next() {
+                Ok(Some(RecordKind::Data)) if first == RecordKind::Status => {
+                    return Err(FrameError {
+                        code: "not-idoc",
+                        message: "a data record without a control record".to_owned(),
+                        place: self.records.place().clone(),
+                    });
+                }
                 Ok(Some(RecordKind::Data)) => {
                     assembly.data(self.records.bytes(), self.records.place())?;
                     end = self.records.end();
                     continue;
                 }
-                Ok(Some(RecordKind::Control)) => self.state = State::Control,
+                Ok(Some(kind)) => self.state = State::Begun(kind),
                 Ok(None) => {}
                 // A control record that is not read ends the document before it all the same.
                 // Any other failure has cut it short.
-                Err(error) if matches!(error.code, "release-3x" | "unknown-control-record") => {
+                Err(error) if error.code == "unknown-control-record" => {
                     self.state = State::Failed(error);
                 }
                 Err(error) => return Err(error),

@@ -1,7 +1,8 @@
 //! The fields of one record, written at their columns.
 
 use crate::document::{Kind, Node};
-use crate::idoc::control::{CONTROL, Column, EDI_DC40};
+use crate::encoding::Encoding;
+use crate::idoc::control::{CONTROL, Column, EDI_DC40, EDI_DS40, STATUS};
 use crate::schema::{DataType, ElementId, Schema, nearest};
 
 /// The fields of one record, in their order.
@@ -9,6 +10,8 @@ use crate::schema::{DataType, ElementId, Schema, nearest};
 pub(super) enum Layout<'s> {
     /// The control record of an IDoc of this type.
     Control(&'s Schema),
+    /// A status record.
+    Status,
     /// A segment with these children.
     Segment(&'s Schema, &'s [ElementId]),
 }
@@ -34,6 +37,11 @@ impl<'s> Layout<'s> {
                     "CIMTYP" => schema.element(schema.root()).definition.as_deref().unwrap_or(""),
                     _ => "",
                 };
+                Some(Field { name, length, data: DataType::Text, default })
+            }
+            Self::Status => {
+                let Column { name, length, .. } = *EDI_DS40.get(index)?;
+                let default = if name == "TABNAM" { STATUS } else { "" };
                 Some(Field { name, length, data: DataType::Text, default })
             }
             Self::Segment(schema, ids) => {
@@ -74,11 +82,12 @@ pub(super) struct Row {
 pub(super) fn write<'a>(
     node: Node<'a>,
     layout: Layout<'a>,
+    encoding: Encoding,
     out: &mut Vec<u8>,
 ) -> (Row, Vec<Fault<'a>>) {
     let start = out.len();
-    let mut writer = Writer { layout, out, row: Row::default(), faults: Vec::new() };
-    if let Layout::Control(_) = layout {
+    let mut writer = Writer { layout, encoding, out, row: Row::default(), faults: Vec::new() };
+    if !matches!(layout, Layout::Segment(..)) {
         let nested = node.children().filter(|child| !is_value(child.kind()));
         for child in nested {
             writer.fault(child.name(), "not-a-field", "a field has no children".to_owned());
@@ -101,6 +110,8 @@ pub(super) fn characters(text: &str) -> usize {
 
 struct Writer<'a, 'o> {
     layout: Layout<'a>,
+    /// What the record will be encoded in; `out` is UTF-8.
+    encoding: Encoding,
     out: &'o mut Vec<u8>,
     row: Row,
     faults: Vec<Fault<'a>>,
@@ -181,6 +192,10 @@ impl<'a> Writer<'a, '_> {
             // A line end would end the record; other controls come back as something else.
             let message = "control character in the value".to_owned();
             return self.fault(field.name, "control-character", message);
+        }
+        if let Some(at) = self.encoding.lacks(text) {
+            let message = format!("{} has no character {} of it", self.encoding.name(), at + 1);
+            return self.fault(field.name, "not-encodable", message);
         }
         let characters = characters(text);
         if characters > field.length {

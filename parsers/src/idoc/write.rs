@@ -1,4 +1,4 @@
-//! A document to a flat file of release 4.x.
+//! A document to a flat file of release 4.x, and to status records.
 //!
 //! The writer refuses rather than repairs: a value that does not fit, a name that the type does
 //! not declare or a segment out of its order would be lost or misread on the other side, silently.
@@ -7,7 +7,8 @@
 //! (`12.50-`), `true` becomes `X` and `false` blank.
 
 use crate::document::{Document, Kind, Node};
-use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, SDATA_LENGTH};
+use crate::encoding::Encoding;
+use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, EDI_DS40_LENGTH, SDATA_LENGTH, STATUS};
 use crate::idoc::record::{self, Layout, Row};
 use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
@@ -44,9 +45,11 @@ pub struct WriteOptions {
     pub record_length: RecordLength,
     /// What stands after each record.
     pub newline: Newline,
+    /// The encoding. No byte order mark is written.
+    pub encoding: Encoding,
 }
 
-/// Appends the IDoc `document` in UTF-8. The order of segments and of fields with a value is
+/// Appends the IDoc `document`. The order of segments and of fields with a value is
 /// checked against `schema`; fields may come in any order.
 ///
 /// A segment may also be given as a group or a list of groups (as JSON has them), and `EDI_DC40`
@@ -57,34 +60,25 @@ pub struct WriteOptions {
 /// Every problem, all of them errors; `out` is then as it was. Places have the offset of the
 /// record in what would have been written, the segment number, and the path from the root. Codes:
 /// `missing-segment`, `too-many-segments`, `unknown-segment`, `wrong-order`, `unknown-field`,
-/// `duplicate-field`, `not-a-field`, `too-long`, `control-character`, `wrong-type`,
-/// `needs-newline`.
+/// `duplicate-field`, `not-a-field`, `too-long`, `control-character`, `not-encodable`,
+/// `unsupported-encoding`, `wrong-type`, `needs-newline`.
 pub fn write(
     document: &Document,
     schema: &Schema,
     options: WriteOptions,
     out: &mut Vec<u8>,
 ) -> Vec<Problem> {
-    let start = out.len();
-    let mut writer = Writer {
-        schema,
-        options,
-        start,
-        record: start,
-        out,
-        client: "",
-        number: "",
-        segments: 0,
-        in_control: false,
-        path: Vec::new(),
-        problems: Problems::new(Limits::default().problems),
-    };
-    writer.document(document);
-    let problems = writer.problems.finish();
-    if !problems.is_empty() {
-        out.truncate(start);
-    }
-    problems
+    Writer::new(schema, options, out).write(|writer| writer.document(document))
+}
+
+/// Appends the status records of `document`: every `EDI_DS40` below its root.
+///
+/// # Errors
+///
+/// As [`write`]; `out` is then as it was.
+pub fn write_status(document: &Document, options: WriteOptions, out: &mut Vec<u8>) -> Vec<Problem> {
+    let schema = Schema::open(STATUS);
+    Writer::new(&schema, options, out).write(|writer| writer.status(document))
 }
 
 /// The greatest `SEGNUM`.
@@ -109,6 +103,61 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
+    fn new(schema: &'a Schema, options: WriteOptions, out: &'a mut Vec<u8>) -> Self {
+        let start = out.len();
+        Self {
+            schema,
+            options,
+            start,
+            record: start,
+            out,
+            client: "",
+            number: "",
+            segments: 0,
+            in_control: false,
+            path: Vec::new(),
+            problems: Problems::new(Limits::default().problems),
+        }
+    }
+
+    /// Writes and encodes; takes everything back where there is a problem.
+    fn write(mut self, content: impl FnOnce(&mut Self)) -> Vec<Problem> {
+        let shape = (self.options.record_length, self.options.newline);
+        if shape.1 == Newline::None && shape.0 != RecordLength::Full {
+            let message = || "records without line ends must have their full length".to_owned();
+            self.problem("needs-newline", "", message);
+        }
+        if !self.options.encoding.counts_characters() {
+            let message = || "the columns of this encoding are bytes; not written".to_owned();
+            self.problem("unsupported-encoding", "", message);
+        }
+        content(&mut self);
+        let problems = self.problems.finish();
+        if !problems.is_empty() {
+            self.out.truncate(self.start);
+        } else if self.options.encoding != Encoding::UTF_8 {
+            let text = self.out.split_off(self.start);
+            // Each value was tested before it was written.
+            let _ = self.options.encoding.encode(&String::from_utf8_lossy(&text), self.out);
+        }
+        problems
+    }
+
+    fn status(&mut self, document: &'a Document) {
+        let mut found = false;
+        for node in document.root().children().filter(|node| node.name() == STATUS) {
+            found = true;
+            self.record = self.out.len();
+            self.in_control = true;
+            let row = self.fields(node, Layout::Status);
+            self.in_control = false;
+            self.end_record(EDI_DS40_LENGTH.saturating_sub(row.written));
+        }
+        if !found {
+            self.problem("missing-segment", STATUS, || "no status record".to_owned());
+        }
+    }
+
     fn problem(&mut self, code: &'static str, name: &str, message: impl FnOnce() -> String) {
         let (schema, path) = (self.schema, &self.path);
         let offset = (self.record - self.start) as u64;
@@ -133,11 +182,6 @@ impl<'a> Writer<'a> {
 
     fn document(&mut self, document: &'a Document) {
         let root = document.root();
-        let shape = (self.options.record_length, self.options.newline);
-        if shape.1 == Newline::None && shape.0 != RecordLength::Full {
-            let message = || "records without line ends must have their full length".to_owned();
-            self.problem("needs-newline", "", message);
-        }
         match root.child(CONTROL) {
             Some(control) => self.control(control),
             None => self.problem("missing-segment", CONTROL, || "no control record".to_owned()),
@@ -277,7 +321,7 @@ impl<'a> Writer<'a> {
 
     /// Writes the fields of a record and reports their faults.
     fn fields(&mut self, node: Node<'a>, layout: Layout<'a>) -> Row {
-        let (row, faults) = record::write(node, layout, self.out);
+        let (row, faults) = record::write(node, layout, self.options.encoding, self.out);
         for fault in faults {
             self.problem(fault.code, fault.field, || fault.message);
         }
@@ -383,7 +427,11 @@ mod tests {
 
     #[test]
     fn the_shape_of_the_records_can_be_chosen() {
-        let trimmed = WriteOptions { record_length: RecordLength::Trimmed, newline: Newline::CrLf };
+        let trimmed = WriteOptions {
+            record_length: RecordLength::Trimmed,
+            newline: Newline::CrLf,
+            ..WriteOptions::default()
+        };
         let lines = written(TWO, trimmed);
         assert!(lines[2].ends_with("Müller\r") && lines[0].ends_with("ZVEHREG\r"));
         let segment = WriteOptions { record_length: RecordLength::Segment, ..trimmed };

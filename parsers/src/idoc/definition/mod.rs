@@ -70,7 +70,9 @@ mod tests {
         assert_eq!((element.min, element.max, element.level), (1, 1, 1));
         let status = schema.element(schema.child(header, "STATUS").unwrap());
         assert_eq!(status.length, Some(4));
-        assert!(status.codes.contains(&("ORDD".to_owned(), "Ordered".to_owned())));
+        assert!(
+            status.codes.iter().any(|(code, text)| code == "DLVD" && text.starts_with("Delivered"))
+        );
         let partner = schema.element(schema.child(header, "Z1VHPRT").unwrap());
         assert!(partner.qualified && partner.max == 9 && partner.level == 2);
     }
