@@ -1,6 +1,7 @@
 //! Records of one IDoc to one document: nesting, decoding, and the rules of the type.
 
 mod fields;
+mod tree;
 
 use std::sync::Arc;
 
@@ -14,6 +15,8 @@ use crate::idoc::types::{Type, Types};
 use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId};
+
+pub(super) use tree::Value;
 
 /// The field that keeps what the type does not declare.
 const SDATA: &str = "SDATA";

@@ -53,6 +53,7 @@ mod read;
 mod record;
 mod types;
 mod write;
+pub mod xml;
 
 pub use control::{
     Column, DATA_HEADER, DATA_HEADER_3X, EDI_DC, EDI_DC_LENGTH, EDI_DC_TAIL, EDI_DC40,

@@ -180,11 +180,7 @@ impl<'a> Writer<'a, '_> {
     fn value(&mut self, kind: Kind, text: &str, field: &Field<'a>) {
         let column = self.row.length;
         self.row.length += field.length;
-        let text = match (kind, text) {
-            (Kind::Bool, "true") => "X",
-            (Kind::Bool, "false") => "",
-            _ => text.trim_end_matches(' '),
-        };
+        let (text, negative) = notation(kind, text, field.data);
         if text.is_empty() {
             return;
         }
@@ -197,20 +193,31 @@ impl<'a> Writer<'a, '_> {
             let message = format!("{} has no character {} of it", self.encoding.name(), at + 1);
             return self.fault(field.name, "not-encodable", message);
         }
-        let characters = characters(text);
+        let characters = characters(text) + usize::from(negative);
         if characters > field.length {
             let message = format!("{characters} characters, but the field has {}", field.length);
             return self.fault(field.name, "too-long", message);
         }
         self.out.resize(self.out.len() + column - self.row.written, b' ');
-        match text.strip_prefix('-').filter(|_| field.data == DataType::Decimal) {
-            Some(amount) => {
-                self.out.extend_from_slice(amount.as_bytes());
-                self.out.push(b'-');
-            }
-            None => self.out.extend_from_slice(text.as_bytes()),
+        self.out.extend_from_slice(text.as_bytes());
+        if negative {
+            self.out.push(b'-');
         }
         self.row.written = column + characters;
+    }
+}
+
+/// A value in the notation of IDocs, and whether a minus stands behind it: `true` is `X`, and the
+/// sign of a decimal field follows the number.
+pub(super) fn notation(kind: Kind, text: &str, data: DataType) -> (&str, bool) {
+    let text = match (kind, text) {
+        (Kind::Bool, "true") => "X",
+        (Kind::Bool, "false") => "",
+        _ => text.trim_end_matches(' '),
+    };
+    match text.strip_prefix('-').filter(|rest| data == DataType::Decimal && !rest.is_empty()) {
+        Some(amount) => (amount, true),
+        None => (text, false),
     }
 }
 

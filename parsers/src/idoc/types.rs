@@ -31,6 +31,17 @@ impl Types {
         self.lookup(basic, extended).map(|(found, _)| &found.schema)
     }
 
+    /// The type that a root element names: a basic type, or an extension of one.
+    pub(super) fn named<'a>(&'a self, name: &'a str) -> (&'a str, &'a str) {
+        let is_extension = |found: &&Arc<Type>| extension(&found.schema) == name;
+        let all = self.types.values().flatten().filter(is_extension);
+        let extended = all.min_by_key(|found| found.schema.name());
+        match extended.filter(|_| !name.is_empty() && !self.types.contains_key(name)) {
+            Some(found) => (found.schema.name(), name),
+            None => (name, ""),
+        }
+    }
+
     /// The type, and whether it is the very extension.
     pub(super) fn lookup(&self, basic: &str, extended: &str) -> Option<(&Arc<Type>, bool)> {
         let known = self.types.get(basic)?;

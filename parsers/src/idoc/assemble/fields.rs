@@ -214,7 +214,7 @@ impl Assembly<'_> {
         text
     }
 
-    fn check_controls(&mut self, name: &str, text: &str, at: usize) {
+    pub(super) fn check_controls(&mut self, name: &str, text: &str, at: usize) {
         let mut controls = text.chars().filter(|c| (*c < ' ') | (*c == '\u{7f}')).peekable();
         if controls.peek().is_none() {
             return;

@@ -1,0 +1,246 @@
+//! Segments that come with their names and their nesting, as IDoc-XML has them.
+
+use std::sync::Arc;
+
+use crate::document::Kind;
+use crate::idoc::assemble::Assembly;
+use crate::idoc::check;
+use crate::idoc::columns::{Columns, DataRecord};
+use crate::idoc::control::{CONTROL, EDI_DC40};
+use crate::idoc::types::Types;
+use crate::reading::{FrameError, Place, Severity};
+use crate::schema::ElementId;
+
+/// A field as it came.
+#[derive(Debug, Default)]
+pub(in crate::idoc) struct Value {
+    pub(in crate::idoc) name: String,
+    pub(in crate::idoc) text: String,
+    pub(in crate::idoc) place: Place,
+}
+
+/// A record without header fields.
+fn blank<'t>(number: Option<u32>, parent: Option<u32>) -> DataRecord<'t> {
+    DataRecord { definition: "", document_number: "", number, parent, data: Columns::new("") }
+}
+
+impl Assembly<'_> {
+    /// Begins the document: opens the root and puts the control record. `named` is the type where
+    /// there is no control record.
+    pub(in crate::idoc) fn tree_control(
+        &mut self,
+        place: &Place,
+        values: &[Value],
+        named: &str,
+        types: &Types,
+    ) {
+        let value = |name: &str| {
+            let found = values.iter().find(|value| value.name == name);
+            found.map_or("", |value| value.text.as_str())
+        };
+        let (basic, extended) = match value("IDOCTYP") {
+            "" => types.named(named),
+            basic => (basic, value("CIMTYP")),
+        };
+        value("DOCNUM").clone_into(&mut self.document_number);
+        self.place = place.clone();
+        self.in_control = true;
+        self.find_type(types, basic, extended);
+        self.builder.open(Kind::Group, basic, 0);
+        self.push(ElementId::ROOT, Some(0), 0);
+        if values.is_empty() {
+            let message = "no control record; the type is named by the root element";
+            self.problem(Severity::Warning, "no-control-record", "", message);
+            self.in_control = false;
+            return;
+        }
+        self.builder.open(Kind::Segment, CONTROL, self.offset(0));
+        for value in values {
+            self.place = value.place.clone();
+            let column = EDI_DC40.iter().find(|column| column.name == value.name);
+            match column {
+                None => {
+                    let message = "not a field of the control record";
+                    self.problem(Severity::Warning, "unknown-field", &value.name, message);
+                }
+                // Real senders put whole version names into DOCREL; nothing depends on it.
+                Some(column) => {
+                    self.length_of(&value.name, &value.text, column.length, Severity::Warning)
+                }
+            }
+            self.tree_value(&value.name, &value.text);
+        }
+        self.builder.close();
+        self.in_control = false;
+    }
+
+    /// Opens a segment by its type below the one opened last; `false` where it is not declared.
+    pub(in crate::idoc) fn tree_open(&mut self, name: &str, place: &Place) -> bool {
+        self.at_segment(place);
+        let kind = self.kind.clone();
+        let parent = self.nest.last().map(|open| open.id);
+        let found = kind.as_ref().zip(parent).and_then(|(kind, parent)| {
+            let id = kind.schema.child(parent, name)?;
+            (kind.schema.element(id).kind == Kind::Segment).then_some((kind, id))
+        });
+        let Some((kind, id)) = found else {
+            if kind.is_some() {
+                let message = "not declared here; kept as it came";
+                self.problem(Severity::Warning, "unknown-segment", name, message);
+            }
+            self.tree_unknown(name);
+            return false;
+        };
+        let depth = self.nest.depth().saturating_sub(1);
+        self.open_below(kind, depth, id, &blank(None, None));
+        true
+    }
+
+    /// Opens a segment that is not declared.
+    pub(in crate::idoc) fn tree_unknown(&mut self, name: &str) {
+        self.builder.open(Kind::Segment, name, self.offset(0));
+    }
+
+    /// Closes a segment that is not declared.
+    pub(in crate::idoc) fn tree_close_unknown(&mut self) {
+        self.builder.close();
+    }
+
+    /// Closes the segment opened last.
+    pub(in crate::idoc) fn tree_close(&mut self) {
+        let kind = self.kind.clone();
+        self.close_to(kind.as_deref(), self.nest.depth().saturating_sub(1));
+    }
+
+    /// Whether the segment opened last declares a segment of that name.
+    pub(in crate::idoc) fn declares(&self, name: &str) -> bool {
+        let (Some(kind), Some(open)) = (&self.kind, self.nest.last()) else { return false };
+        let found = kind.schema.child(open.id, name);
+        found.is_some_and(|id| kind.schema.element(id).kind == Kind::Segment)
+    }
+
+    /// Puts a field of the segment opened last. `hint` is where its declaration is looked for
+    /// first, among the fields of the segment.
+    pub(in crate::idoc) fn tree_field(&mut self, value: &Value, hint: &mut usize, known: bool) {
+        let Value { name, text, place } = value;
+        self.place = Place { segment: self.place.segment, ..place.clone() };
+        if text.is_empty() {
+            return;
+        }
+        if known {
+            self.check_field(name, text, hint);
+        }
+        self.tree_value(name, text);
+    }
+
+    fn check_field(&mut self, name: &str, text: &str, hint: &mut usize) {
+        let (Some(kind), Some(open)) = (self.kind.clone(), self.nest.last()) else { return };
+        let children = kind.schema.element(open.id).children();
+        let named = |at: &usize| {
+            let element = children.get(*at).map(|id| kind.schema.element(*id));
+            element.is_some_and(|e| e.kind == Kind::Field && e.name == name)
+        };
+        let found = (*hint..children.len()).chain(0..*hint).find(named);
+        let Some(field) = found.and_then(|at| children.get(at)).map(|id| kind.schema.element(*id))
+        else {
+            let message = "not a field of the segment; kept as it came";
+            return self.problem(Severity::Warning, "unknown-field", name, message);
+        };
+        *hint = found.map_or(0, |at| at + 1);
+        self.length_of(name, text, field.length.unwrap_or(0) as usize, Severity::Error);
+        if let Some(severity) = self.values
+            && let Some(fault) = check::value(field, text)
+        {
+            self.problem(severity, fault.code, name, fault.message);
+        }
+    }
+
+    fn tree_value(&mut self, name: &str, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        if text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
+            self.check_controls(name, text, 0);
+        }
+        self.builder.put(Kind::Field, name, text, self.offset(0));
+    }
+
+    fn length_of(&mut self, name: &str, text: &str, length: usize, severity: Severity) {
+        let is_long = text.len() > length && text.chars().count() > length;
+        if is_long {
+            let characters = text.chars().count();
+            let message = format!("{characters} characters, but the field has {length}");
+            self.problem(severity, "too-long", name, message);
+        }
+    }
+
+    /// Puts a segment that comes with its definition, its numbers and its fields, and is nested by
+    /// the definition of the type, as the Microsoft dialect has it.
+    pub(in crate::idoc) fn tree_record(
+        &mut self,
+        definition: &str,
+        (number, parent): (Option<u32>, Option<u32>),
+        (values, place): (&[Value], &Place),
+    ) {
+        self.at_segment(place);
+        let kind = self.kind.clone();
+        let candidates = kind.as_ref().map_or_else(Vec::new, |k| k.segment(definition).to_vec());
+        let known = match (kind.as_deref(), self.place_in(kind.as_ref(), &candidates, parent)) {
+            (Some(kind), Some((depth, id))) => {
+                self.open_below(kind, depth, id, &blank(number, parent));
+                true
+            }
+            (Some(kind), None) if !candidates.is_empty() => {
+                self.open_orphan(kind, &candidates, &blank(number, parent));
+                true
+            }
+            (kind, _) => {
+                if kind.is_some() {
+                    let message = "the type does not declare this segment; kept as it came";
+                    self.problem(Severity::Warning, "unknown-segment", definition, message);
+                }
+                self.tree_unknown(definition);
+                false
+            }
+        };
+        let mut hint = 0;
+        for value in values {
+            self.tree_field(value, &mut hint, known);
+        }
+        if !known {
+            self.tree_close_unknown();
+        }
+    }
+
+    fn place_in(
+        &self,
+        kind: Option<&Arc<crate::idoc::types::Type>>,
+        candidates: &[ElementId],
+        parent: Option<u32>,
+    ) -> Option<(usize, ElementId)> {
+        self.nest.place_of(kind?, candidates, parent)
+    }
+
+    /// Reports text where only segments and fields may be.
+    pub(in crate::idoc) fn stray_text(&mut self, place: &Place) {
+        self.place = Place { segment: self.place.segment, ..place.clone() };
+        self.problem(Severity::Error, "stray-text", "", "text between fields");
+    }
+
+    /// Reports a segment that is not marked as one.
+    pub(in crate::idoc) fn unmarked(&mut self, name: &str, place: &Place) {
+        self.place = Place { segment: self.place.segment, ..place.clone() };
+        let message = "a segment without the attribute SEGMENT";
+        self.problem(Severity::Warning, "unmarked-segment", name, message);
+    }
+
+    fn at_segment(&mut self, place: &Place) {
+        self.place = Place { segment: self.place.segment + 1, ..place.clone() };
+    }
+
+    /// The limits, at byte `end` of the input.
+    pub(in crate::idoc) fn check_tree_limits(&mut self, end: u64) -> Result<(), FrameError> {
+        self.length = usize::try_from(end.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
+        self.check_limits()
+    }
+}

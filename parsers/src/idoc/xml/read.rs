@@ -1,0 +1,175 @@
+//! IDoc-XML to documents, one IDoc at a time.
+
+use std::io::BufRead;
+use std::sync::Arc;
+
+use crate::idoc::assemble::Assembly;
+use crate::idoc::read::{ReadOptions, Reader as FlatReader};
+use crate::idoc::types::Types;
+use crate::idoc::xml::tree::{Records, Tree};
+use crate::reading::{FrameError, Limits, Place, Reading};
+use crate::xml::events::{Events, Token};
+
+/// The IDocs of an XML document, in any dialect. See the [module](super).
+///
+/// The input is read as it comes: memory is one IDoc, within the limits.
+pub struct Reader<R> {
+    events: Events<R>,
+    buffer: Vec<u8>,
+    types: Arc<Types>,
+    limits: Limits,
+    options: ReadOptions,
+    /// The element opened last around an IDoc.
+    root: String,
+    found: bool,
+    ended: bool,
+    /// Documents of a flat file inside of the XML.
+    flat: std::vec::IntoIter<Result<Reading, FrameError>>,
+}
+
+impl<R: BufRead> Reader<R> {
+    /// Reads `input` with these types, from its first byte.
+    pub fn new(input: R, types: Arc<Types>, limits: Limits) -> Self {
+        Self::with_options(input, types, limits, ReadOptions::default())
+    }
+
+    /// Reads `input` with these types and options. The encoding is that of the XML document; the
+    /// options do not change it.
+    pub fn with_options(input: R, types: Arc<Types>, limits: Limits, options: ReadOptions) -> Self {
+        // Around the segments stand an envelope, the root and IDOC, and a field is in each.
+        let limits_of_xml = Limits { depth: limits.depth.saturating_add(8), ..limits };
+        Self {
+            events: Events::new(input, &limits_of_xml),
+            buffer: Vec::new(),
+            types,
+            limits,
+            options: ReadOptions { encoding: None, ..options },
+            root: String::new(),
+            found: false,
+            ended: false,
+            flat: Vec::new().into_iter(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<Reading>, FrameError> {
+        if let Some(reading) = self.flat.next() {
+            return reading.map(Some);
+        }
+        loop {
+            let dialect = match self.events.next(&mut self.buffer)? {
+                Token::Start(start) => {
+                    let name = start.local_name();
+                    let name: &str = name.as_ref();
+                    if !matches!(name, "IDOC" | "idocData") {
+                        self.root.clear();
+                        self.root.push_str(name);
+                        continue;
+                    }
+                    name == "IDOC"
+                }
+                Token::Eof if self.found => return Ok(None),
+                Token::Eof if self.events.place().offset == 0 => return Ok(None),
+                Token::Eof => return Err(self.events.error("not-idoc", "no element IDOC")),
+                _ => continue,
+            };
+            self.found = true;
+            let place = self.events.place().clone();
+            let reading = if dialect { self.tree(&place)? } else { self.records(&place)? };
+            if reading.is_some() {
+                return Ok(reading);
+            }
+        }
+    }
+
+    /// An IDoc of a SAP dialect.
+    fn tree(&mut self, begin: &Place) -> Result<Option<Reading>, FrameError> {
+        let assembly = Assembly::new(&self.limits, self.options, begin.offset);
+        let mut tree = Tree::new(assembly, &self.types, &self.root);
+        loop {
+            match self.events.next(&mut self.buffer)? {
+                Token::Start(start) => {
+                    let marked = start.attributes_raw().contains("SEGMENT");
+                    tree.start(start.local_name().as_ref(), marked, self.events.place());
+                }
+                Token::Text(text) => tree.text(&text, self.events.place()),
+                Token::Character(c) => {
+                    tree.text(c.encode_utf8(&mut [0; 4]), self.events.place());
+                }
+                Token::End => {
+                    let end = self.events.position();
+                    if tree.end(end, self.events.place())? {
+                        let (document, problems) = tree.finish();
+                        let span = begin.offset..end;
+                        return Ok(Some(Reading { document, problems, span }));
+                    }
+                }
+                Token::Nothing | Token::Eof => {}
+            }
+        }
+    }
+
+    /// An IDoc of the Microsoft dialect; `None` where it is a flat file, which is read then.
+    fn records(&mut self, begin: &Place) -> Result<Option<Reading>, FrameError> {
+        let assembly = Assembly::new(&self.limits, self.options, begin.offset);
+        let mut records = Records::new(assembly, &self.types);
+        loop {
+            match self.events.next(&mut self.buffer)? {
+                Token::Start(start) => {
+                    records.start(start.local_name().as_ref(), self.events.place());
+                }
+                Token::Text(text) => records.text(&text),
+                Token::Character(c) => records.text(c.encode_utf8(&mut [0; 4])),
+                Token::End => {
+                    let end = self.events.position();
+                    if !records.end(end)? {
+                        continue;
+                    }
+                    let span = begin.offset..end;
+                    if !records.text.trim_ascii().is_empty() {
+                        let text = std::mem::take(&mut records.text);
+                        self.flat(text.trim_start(), &span);
+                        return self.flat.next().transpose();
+                    }
+                    let (document, problems) = records.finish();
+                    return Ok(Some(Reading { document, problems, span }));
+                }
+                Token::Nothing | Token::Eof => {}
+            }
+            if records.text.len() > self.limits.document {
+                let message = format!("more than {} bytes", self.limits.document);
+                return Err(self.events.error("too-large", message));
+            }
+        }
+    }
+
+    /// Reads a flat file that was the text of an element. Its documents all have the span of that
+    /// element, since escapes are gone; lines are those of the flat file.
+    fn flat(&mut self, text: &str, span: &std::ops::Range<u64>) {
+        let types = Arc::clone(&self.types);
+        let reader = FlatReader::with_options(text.as_bytes(), types, self.limits, self.options);
+        let readings: Vec<_> = reader
+            .map(|reading| reading.map(|reading| Reading { span: span.clone(), ..reading }))
+            .collect();
+        self.flat = readings.into_iter();
+    }
+}
+
+impl<R: BufRead> Iterator for Reader<R> {
+    type Item = Result<Reading, FrameError>;
+
+    /// The next document. After an error there is none.
+    ///
+    /// # Errors
+    ///
+    /// What is not well-formed XML in its encoding, `dtd`, `unknown-entity`, `not-idoc` without an
+    /// element `IDOC`, and `too-large`, `too-many-nodes`, `too-long` and `too-deep` above the
+    /// limits.
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ended {
+            return None;
+        }
+        let read = self.read().transpose();
+        self.ended = !matches!(read, Some(Ok(_)));
+        read
+    }
+}

@@ -1,0 +1,264 @@
+//! The elements of one IDoc to one document.
+
+use crate::document::Document;
+use crate::idoc::assemble::{Assembly, Value};
+use crate::idoc::control::CONTROL;
+use crate::idoc::types::Types;
+use crate::reading::{FrameError, Place, Problem};
+
+/// What an open element is.
+enum Open {
+    Control,
+    /// A declared segment, and where its next field is looked for.
+    Segment {
+        hint: usize,
+    },
+    Unknown,
+}
+
+/// One IDoc of a SAP dialect, from the element `IDOC` on.
+pub(super) struct Tree<'t> {
+    assembly: Assembly<'t>,
+    types: &'t Types,
+    /// The element around `IDOC`.
+    root: &'t str,
+    open: Vec<Open>,
+    /// An element that is a field unless an element comes in it.
+    pending: bool,
+    value: Value,
+    control: Vec<Value>,
+    begun: bool,
+}
+
+impl<'t> Tree<'t> {
+    pub(super) fn new(assembly: Assembly<'t>, types: &'t Types, root: &'t str) -> Self {
+        Self {
+            assembly,
+            types,
+            root,
+            open: Vec::new(),
+            pending: false,
+            value: Value::default(),
+            control: Vec::new(),
+            begun: false,
+        }
+    }
+
+    /// An element begins; `marked` where it says that it is a segment.
+    pub(super) fn start(&mut self, name: &str, marked: bool, place: &Place) {
+        if self.pending {
+            // What looked like a field has elements.
+            let value = std::mem::take(&mut self.value);
+            self.pending = false;
+            if value.text.bytes().any(|byte| !byte.is_ascii_whitespace()) {
+                self.assembly.stray_text(&value.place);
+            }
+            self.segment(&value.name, false, &value.place);
+        }
+        let is_segment = match self.open.last() {
+            None if name == CONTROL && !self.begun => {
+                return self.open.push(Open::Control);
+            }
+            None => true,
+            Some(Open::Control) => false,
+            Some(Open::Unknown) => marked,
+            Some(Open::Segment { .. }) => marked || self.assembly.declares(&decoded(name)),
+        };
+        if is_segment {
+            return self.segment(&decoded(name), marked, place);
+        }
+        self.pending = true;
+        self.value.name.clear();
+        push_decoded(name, &mut self.value.name);
+        self.value.text.clear();
+        self.value.place.clone_from(place);
+    }
+
+    fn segment(&mut self, name: &str, marked: bool, place: &Place) {
+        self.begin(place);
+        let in_known = !matches!(self.open.last(), Some(Open::Unknown));
+        let open = if in_known && self.assembly.tree_open(name, place) {
+            Open::Segment { hint: 0 }
+        } else {
+            if !in_known {
+                self.assembly.tree_unknown(name);
+            }
+            Open::Unknown
+        };
+        if !marked {
+            self.assembly.unmarked("", place);
+        }
+        self.open.push(open);
+    }
+
+    /// Opens the document, with what is known of its control record.
+    fn begin(&mut self, place: &Place) {
+        if !self.begun {
+            self.begun = true;
+            let control = std::mem::take(&mut self.control);
+            self.assembly.tree_control(place, &control, &decoded(self.root), self.types);
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str, place: &Place) {
+        if self.pending {
+            self.value.text.push_str(text);
+        } else if text.bytes().any(|byte| !byte.is_ascii_whitespace()) {
+            self.assembly.stray_text(place);
+        }
+    }
+
+    /// An element ends at byte `end`; says whether it was the IDoc.
+    pub(super) fn end(&mut self, end: u64, place: &Place) -> Result<bool, FrameError> {
+        if self.pending {
+            self.pending = false;
+            let kept = self.value.text.trim_end_matches(' ').len();
+            self.value.text.truncate(kept);
+            match self.open.last_mut() {
+                Some(Open::Control) => self.control.push(std::mem::take(&mut self.value)),
+                Some(Open::Segment { hint }) => {
+                    self.assembly.tree_field(&self.value, hint, true);
+                }
+                _ => self.assembly.tree_field(&self.value, &mut 0, false),
+            }
+            return Ok(false);
+        }
+        match self.open.pop() {
+            None => {
+                self.begin(place);
+                return Ok(true);
+            }
+            Some(Open::Control) => self.begin(place),
+            Some(Open::Segment { .. }) => self.assembly.tree_close(),
+            Some(Open::Unknown) => self.assembly.tree_close_unknown(),
+        }
+        self.assembly.check_tree_limits(end)?;
+        Ok(false)
+    }
+
+    pub(super) fn finish(self) -> (Document, Vec<Problem>) {
+        self.assembly.finish()
+    }
+}
+
+/// One IDoc of the Microsoft dialect, from the element `idocData` on.
+pub(super) struct Records<'t> {
+    assembly: Assembly<'t>,
+    types: &'t Types,
+    /// Elements that are open: groups, then a segment, then a field.
+    depth: usize,
+    /// The depth at which a segment is open.
+    segment: Option<usize>,
+    name: String,
+    place: Place,
+    values: Vec<Value>,
+    begun: bool,
+    /// The flat file, where there are no elements.
+    pub(super) text: String,
+}
+
+const HEADER: &str = "DATAHEADERCOLUMN_";
+
+impl<'t> Records<'t> {
+    pub(super) fn new(assembly: Assembly<'t>, types: &'t Types) -> Self {
+        Self {
+            assembly,
+            types,
+            depth: 0,
+            segment: None,
+            name: String::new(),
+            place: Place::default(),
+            values: Vec::new(),
+            begun: false,
+            text: String::new(),
+        }
+    }
+
+    pub(super) fn start(&mut self, name: &str, place: &Place) {
+        self.depth += 1;
+        match self.segment {
+            None if name.ends_with("GRP") => {}
+            None => {
+                self.segment = Some(self.depth);
+                self.name = decoded(name);
+                self.place.clone_from(place);
+                self.values.clear();
+            }
+            Some(_) => self.values.push(Value {
+                name: decoded(name),
+                text: String::new(),
+                place: place.clone(),
+            }),
+        }
+    }
+
+    pub(super) fn text(&mut self, text: &str) {
+        match (self.segment, self.values.last_mut()) {
+            (Some(at), Some(value)) if self.depth > at => value.text.push_str(text),
+            (None, _) if self.depth == 0 => self.text.push_str(text),
+            _ => {}
+        }
+    }
+
+    /// An element ends at byte `end`; says whether it was the IDoc.
+    pub(super) fn end(&mut self, end: u64) -> Result<bool, FrameError> {
+        let Some(depth) = self.depth.checked_sub(1) else {
+            self.begin();
+            return Ok(true);
+        };
+        if self.segment == Some(self.depth) {
+            self.segment = None;
+            self.put();
+            self.assembly.check_tree_limits(end)?;
+        }
+        self.depth = depth;
+        Ok(false)
+    }
+
+    fn put(&mut self) {
+        for value in &mut self.values {
+            let kept = value.text.trim_end_matches([' ', '\n', '\r', '\t']).len();
+            value.text.truncate(kept);
+        }
+        if self.name == CONTROL && !self.begun {
+            return self.begin();
+        }
+        self.begin();
+        let header = |name: &str| {
+            let found = self.values.iter().find(|v| v.name.strip_prefix(HEADER) == Some(name));
+            found.and_then(|value| value.text.trim().parse().ok())
+        };
+        let numbers = (header("SEGNUM"), header("PSGNUM"));
+        self.values.retain(|value| !value.name.starts_with(HEADER) && value.name != "SEGMENTPAD");
+        self.assembly.tree_record(&self.name, numbers, (&self.values, &self.place));
+    }
+
+    fn begin(&mut self) {
+        if !self.begun {
+            self.begun = true;
+            let control = if self.name == CONTROL { self.values.as_slice() } else { &[] };
+            self.assembly.tree_control(&self.place, control, "", self.types);
+        }
+    }
+
+    pub(super) fn finish(self) -> (Document, Vec<Problem>) {
+        self.assembly.finish()
+    }
+}
+
+/// The name of a segment or field: `_-RB04_-ANR` is `/RB04/ANR`.
+fn decoded(element: &str) -> String {
+    let mut name = String::new();
+    push_decoded(element, &mut name);
+    name
+}
+
+fn push_decoded(element: &str, name: &mut String) {
+    let mut rest = element;
+    while let Some(at) = rest.find("_-") {
+        name.push_str(rest.get(..at).unwrap_or_default());
+        name.push('/');
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    name.push_str(rest);
+}
