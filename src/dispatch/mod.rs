@@ -91,6 +91,9 @@ struct Running {
     failures: u32,
     /// Nothing is tried before this time.
     not_before: Timestamp,
+    /// The journal was read up to this delivery. An announcement of an earlier one comes late: the
+    /// delivery may even be settled by now, and must not begin again.
+    read_to: DeliveryId,
 }
 
 impl Dispatcher {
@@ -107,6 +110,7 @@ impl Dispatcher {
             moving: 0,
             failures: 0,
             not_before: Timestamp::MIN,
+            read_to: 0,
         };
         running.lanes.left_in_journal(1);
         let tools = self.tools();
@@ -141,7 +145,7 @@ impl Dispatcher {
     /// Takes over what was announced, and reads on in the journal where there is room.
     async fn absorb(&self, running: &mut Running) {
         let (new, left) = self.feed.take();
-        for due in new {
+        for due in new.into_iter().filter(|due| due.id > running.read_to) {
             running.lanes.push(due);
         }
         if let Some(from) = left {
@@ -155,6 +159,7 @@ impl Dispatcher {
                 running.lanes.refilling();
                 let full = page.len() == PAGE;
                 let last = page.last().map_or(from, |due| due.id);
+                running.read_to = running.read_to.max(page.last().map_or(0, |due| due.id));
                 page.into_iter().for_each(|due| running.lanes.push(due));
                 if full {
                     running.lanes.left_in_journal(last + 1);
