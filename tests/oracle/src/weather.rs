@@ -152,7 +152,11 @@ pub async fn weather(scenario: Scenario, agent: &Path) -> Result<Report> {
 }
 
 /// Waits until `condition` holds; how long that took.
-async fn until<F, C>(what: &str, patience: Duration, mut condition: C) -> Result<Duration>
+async fn until<F, C>(
+    site: &Site,
+    (what, patience): (&str, Duration),
+    mut condition: C,
+) -> Result<Duration>
 where
     F: Future<Output = bool>,
     C: FnMut() -> F,
@@ -160,7 +164,10 @@ where
     let started = Instant::now();
     while !condition().await {
         if started.elapsed() > patience {
-            bail!("not within {patience:?}: {what}");
+            let log = log(site);
+            let lines: Vec<_> = log.lines().collect();
+            let tail = lines[lines.len().saturating_sub(2 * QUOTED)..].join("\n");
+            bail!("not within {patience:?}: {what}; the agent's last words:\n{tail}");
         }
         sleep(LOOK).await;
     }

@@ -31,11 +31,13 @@ pub(super) async fn absent(agent: &Path) -> Result<Report> {
     let queue = Queue::unique(broker.url(), "absent");
     let site = Site::new(&queue)?;
     let mut agent = Agent::start(agent, &site, "")?;
-    let alive =
-        until("/healthz answers 200", START, async || agent.answers("/healthz") == Some(200))
-            .await?;
+    let alive = until(&site, ("/healthz answers 200", START), async || {
+        agent.answers("/healthz") == Some(200)
+    })
+    .await?;
     report.saw(format!("without a broker it is alive after {} ms", alive.as_millis()));
-    until("it says that it cannot connect", START, async || log(&site).contains("WARN")).await?;
+    until(&site, ("it says that it cannot connect", START), async || log(&site).contains("WARN"))
+        .await?;
     let ready = agent.answers("/readyz");
     report.require(ready == Some(503), format!("without a broker /readyz answers {ready:?}"));
     broker.restart()?;
@@ -58,7 +60,8 @@ pub(super) async fn wrong_password(agent: &Path) -> Result<Report> {
     let site = Site::with_secret_file(&queue)?;
     fs::write(site.secret(), broker.url().replace("waybill:", "waybill:not-"))?;
     let mut agent = Agent::start(agent, &site, "")?;
-    until("the broker refuses a login", START, async || broker.refused_logins() > 0).await?;
+    until(&site, ("the broker refuses a login", START), async || broker.refused_logins() > 0)
+        .await?;
     // The absence of a second attempt cannot be awaited, only watched for.
     sleep(WATCH).await;
     let logins = broker.refused_logins();
@@ -99,7 +102,7 @@ pub(super) async fn queue_deleted(agent: &Path) -> Result<Report> {
     publisher.publish(before).await?;
     arrived(&consumer, 0, before).await;
     queue.delete().await?;
-    let back = until("the queue is there again", BACK, async || {
+    let back = until(&site, ("the queue is there again", BACK), async || {
         queue.depth().await.is_ok_and(|depth| depth.is_some())
     })
     .await?;

@@ -41,7 +41,7 @@ pub(super) async fn full(agent: &Path) -> Result<Report> {
     let mut publisher = Publisher::new(&queue, None);
     publisher.publish(&messages).await?;
     // Nobody empties the folder now: the disk fills until the agent says that it stops.
-    until("it is not ready any more", PATIENCE, async || {
+    until(&site, ("it is not ready any more", PATIENCE), async || {
         agent.answers("/readyz").is_some_and(|status| status != 200)
     })
     .await
