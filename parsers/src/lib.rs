@@ -6,10 +6,13 @@
 //!
 //! | module | format |
 //! |---|---|
+//! | [`edifact`] | UN/EDIFACT interchanges (ISO 9735), versions 1 to 4, and CONTRL |
 //! | [`idoc`] | SAP IDoc flat files of release 4.x, definitions of IDoc types |
 //! | [`json`] | JSON, JSON Schema |
+//! | [`segment`] | segments with separators, which EDIFACT and X12 share |
 
 pub mod document;
+pub mod edifact;
 pub mod encoding;
 pub mod format;
 pub mod idoc;
@@ -17,6 +20,7 @@ pub mod json;
 pub mod path;
 pub mod reading;
 pub mod schema;
+pub mod segment;
 pub mod xml;
 
 pub use document::{Builder, Document, Kind, Node, NodeId};

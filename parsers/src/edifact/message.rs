@@ -1,0 +1,270 @@
+//! The segments of an interchange in their order: messages, trailers, packages.
+
+use crate::document::{Builder, Kind};
+use crate::edifact::checks::{check, check_text, is_odd, is_tag, is_unusual_tag, trailer, value};
+use crate::edifact::read::{State, Then};
+use crate::edifact::rules;
+use crate::edifact::state::place_of;
+use crate::edifact::syntax::service_string;
+use crate::reading::{FrameError, Place};
+use crate::segment::{Part, Segment, put_segment};
+
+/// The field that holds the object of a package.
+const OBJECT: &str = "object";
+
+impl State {
+    /// Takes the next segment of the input.
+    pub(super) fn segment(&mut self, segment: Segment<'_>) -> Result<Then, FrameError> {
+        if segment.is_empty() {
+            self.report_here(&segment, rules::EMPTY_SEGMENT, "a segment without tag");
+            return Ok(Then::Continue);
+        }
+        let tag = segment.tag();
+        if self.count == 0 && !is_tag(tag) && !is_unusual_tag(tag) {
+            let message = "an interchange begins with UNA or UNB".to_owned();
+            return Err(FrameError { code: "not-edifact", message, place: segment.place() });
+        }
+        if tag.starts_with(b"UN") {
+            return self.service(segment);
+        }
+        self.take(segment)?;
+        Ok(Then::Continue)
+    }
+
+    fn service(&mut self, segment: Segment<'_>) -> Result<Then, FrameError> {
+        let tag = segment.tag();
+        // Separators may have changed without an end of the interchange before.
+        let bytes = segment.bytes();
+        let starts_another = |bytes: &[u8]| {
+            bytes.starts_with(b"UNB") && bytes.get(3).is_some_and(|b| !b.is_ascii_alphanumeric())
+        };
+        let is_open = self.interchange.as_ref().is_some_and(|i| !i.is_implicit);
+        if is_open && (service_string(bytes, false).is_some() || starts_another(bytes)) {
+            return Ok(Then::Again);
+        }
+        self.count += 1;
+        match tag {
+            b"UNB" => {
+                self.close_interchange(Some(segment.offset()));
+                self.end = end_of(&segment);
+                return Ok(self.header(segment));
+            }
+            b"UNG" => self.open_group(segment),
+            b"UNH" => self.open_message(segment),
+            b"UNT" => self.end_message(segment)?,
+            b"UNE" => self.end_group(segment),
+            b"UNZ" => return Ok(self.end_interchange(segment)),
+            b"UNO" => return Ok(self.open_package(segment)),
+            _ => {
+                self.count -= 1;
+                self.take(segment)?;
+            }
+        }
+        self.end = end_of(&segment);
+        Ok(Then::Continue)
+    }
+
+    /// Takes a segment of the open message.
+    #[inline]
+    fn take(&mut self, segment: Segment<'_>) -> Result<(), FrameError> {
+        self.count += 1;
+        self.end = end_of(&segment);
+        let Some(level) = &mut self.message else {
+            let message = "a segment outside of a message; skipped";
+            self.report_here(&segment, rules::OUTSIDE_MESSAGE, message);
+            return Ok(());
+        };
+        level.count += 1;
+        let offset = segment.offset().saturating_sub(level.start.offset);
+        let size = offset + segment.bytes().len() as u64;
+        let limits = &self.options.limits;
+        if size > limits.document.min(u32::MAX as usize) as u64
+            || level.builder.len() >= limits.nodes
+        {
+            return Err(too_large(&segment, size, self.options.limits.document));
+        }
+        let (charset, mode) = (self.syntax.charset, self.options.mode);
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+        let how = put_segment(&mut level.builder, segment, charset, offset, &mut self.nodes);
+        if is_odd(&segment, how, mode) {
+            let number = level.count;
+            check_text(level, &segment, &self.syntax, (number, how));
+        }
+        Ok(())
+    }
+
+    /// UNH.
+    fn open_message(&mut self, segment: Segment<'_>) {
+        self.close_message(segment.offset());
+        let syntax = self.syntax;
+        let mut level = self.level(segment.place());
+        let (nodes, text) = self.room;
+        level.builder = Builder::with_capacity(nodes, text);
+        level.reference = value(&segment, 0);
+        let kind = value(&segment, 1);
+        let name = String::from_utf8_lossy(&kind).into_owned();
+        level.builder.open(Kind::Group, &name, 0);
+        let interchange = self.interchange_at(&segment);
+        let envelope = interchange.envelope.root();
+        level.builder.copy(envelope, envelope.name());
+        let place = place_of(&segment, 1);
+        if interchange.is_duplicate(b'M', &level.reference) {
+            let message = "another message of the interchange has the same reference";
+            level.report(rules::DUPLICATE_REFERENCE, &place, message);
+        }
+        match &mut self.group {
+            Some(group) => {
+                group.level.count += 1;
+                if group.kind.is_empty() {
+                    group.kind = kind;
+                } else if group.kind != kind && !syntax.is_version_4() {
+                    let message = "not the type of the other messages in the group";
+                    group.level.report(rules::MIXED_TYPES, &place, message);
+                }
+            }
+            None => {
+                if let Some(interchange) = &mut self.interchange {
+                    interchange.bare_messages += 1;
+                }
+            }
+        }
+        level.count = 1;
+        level.put(segment, &syntax, &mut self.nodes);
+        check(&mut level, &segment, &syntax, 1);
+        self.message = Some(level);
+    }
+
+    /// UNT.
+    fn end_message(&mut self, segment: Segment<'_>) -> Result<(), FrameError> {
+        if self.message.is_none() {
+            let message = "UNT without UNH; skipped";
+            self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
+            return Ok(());
+        }
+        self.count -= 1;
+        self.take(segment)?;
+        let Some(mut level) = self.message.take() else { return Ok(()) };
+        let (syntax, count) = (self.syntax, level.count);
+        check(&mut level, &segment, &syntax, count);
+        trailer(&mut level, &segment, count, "segments");
+        if count == 2 {
+            let place = place_of(&segment, count);
+            level.report(rules::EMPTY_MESSAGE, &place, "no segment between UNH and UNT");
+        }
+        self.room = (level.builder.len() + 16, level.builder.text_len() + 256);
+        self.ready.push_back(Part::Message(level.finish(end_of(&segment))));
+        Ok(())
+    }
+
+    /// UNE.
+    fn end_group(&mut self, segment: Segment<'_>) {
+        self.close_message(segment.offset());
+        let Some(mut group) = self.group.take() else {
+            let message = "UNE without UNG; skipped";
+            return self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
+        };
+        let syntax = self.syntax;
+        group.level.put(segment, &syntax, &mut self.nodes);
+        check(&mut group.level, &segment, &syntax, 0);
+        let count = group.level.count;
+        trailer(&mut group.level, &segment, count, "messages");
+        self.finish_group(group, end_of(&segment));
+    }
+
+    /// UNZ.
+    fn end_interchange(&mut self, segment: Segment<'_>) -> Then {
+        self.close_group(segment.offset());
+        self.end = end_of(&segment);
+        let is_implicit = self.interchange.as_ref().is_none_or(|i| i.is_implicit);
+        let found = if is_implicit { None } else { self.interchange.take() };
+        let Some(mut interchange) = found else {
+            let message = "UNZ without UNB; skipped";
+            self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
+            return Then::Continue;
+        };
+        let syntax = self.syntax;
+        interchange.level.put(segment, &syntax, &mut self.nodes);
+        check(&mut interchange.level, &segment, &syntax, 0);
+        let (count, what) = match interchange.groups {
+            0 => (interchange.bare_messages, "messages"),
+            groups => (groups, "groups"),
+        };
+        trailer(&mut interchange.level, &segment, count, what);
+        self.finish_interchange(interchange);
+        Then::Continue
+    }
+
+    /// UNO: a package, whose object is counted (ISO 9735-8).
+    fn open_package(&mut self, segment: Segment<'_>) -> Then {
+        self.close_message(segment.offset());
+        self.end = end_of(&segment);
+        let syntax = self.syntax;
+        let mut level = self.level(segment.place());
+        level.builder.open(Kind::Group, "UNO", 0);
+        level.reference = value(&segment, 0);
+        let interchange = self.interchange_at(&segment);
+        let envelope = interchange.envelope.root();
+        level.builder.copy(envelope, envelope.name());
+        match &mut self.group {
+            Some(group) => group.level.count += 1,
+            None => {
+                if let Some(interchange) = &mut self.interchange {
+                    interchange.bare_messages += 1;
+                }
+            }
+        }
+        level.count = 1;
+        level.put(segment, &syntax, &mut self.nodes);
+        check(&mut level, &segment, &syntax, 1);
+        self.message = Some(level);
+        let length = segment.component(3, 0).and_then(|raw| raw.as_number());
+        if length.is_none() {
+            self.report_here(&segment, rules::BAD_OBJECT, "no length of the object");
+        }
+        Then::Object(length.unwrap_or(0))
+    }
+
+    /// The object of the package that is open.
+    pub(super) fn object(&mut self, bytes: &[u8], place: &Place, length: usize) {
+        let Some(level) = &mut self.message else { return };
+        let offset = place.offset.saturating_sub(level.start.offset);
+        let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
+        level.builder.put(
+            Kind::Field,
+            OBJECT,
+            &text,
+            usize::try_from(offset).unwrap_or(usize::MAX),
+        );
+        self.end = place.offset + bytes.len() as u64;
+        if bytes.len() < length {
+            let message = format!("the object has {} of {length} bytes", bytes.len());
+            level.report(rules::BAD_OBJECT, place, message);
+        }
+    }
+
+    /// Reports at the innermost level that is open.
+    fn report_here(&mut self, segment: &Segment<'_>, rule: rules::Rule, message: &str) {
+        let (level, number) = match (&mut self.message, &mut self.group) {
+            (Some(message), _) => {
+                let number = message.count + 1;
+                (message, number)
+            }
+            (None, Some(group)) => (&mut group.level, 0),
+            (None, None) => (&mut self.interchange_at(segment).level, 0),
+        };
+        level.report(rule, &place_of(segment, number), message);
+    }
+}
+
+fn end_of(segment: &Segment<'_>) -> u64 {
+    segment.offset() + segment.bytes().len() as u64 + u64::from(segment.is_terminated())
+}
+
+fn too_large(segment: &Segment<'_>, size: u64, most: usize) -> FrameError {
+    let (code, message) = if size > most as u64 {
+        ("too-large", format!("a message of more than {most} bytes"))
+    } else {
+        ("too-many-nodes", "a message of more elements than the limit".to_owned())
+    };
+    FrameError { code, message, place: segment.place() }
+}

@@ -1,0 +1,245 @@
+//! Interchanges to documents.
+
+use std::collections::VecDeque;
+use std::io::Read;
+
+use crate::edifact::rules::{self, Mode, Rule};
+use crate::edifact::state::{Group, Interchange, Level};
+use crate::edifact::syntax::{Repetition, Syntax, is_wrapped, service_string};
+use crate::reading::{FrameError, Limits, Place};
+use crate::segment::{Nodes, Part, Segments, Separators};
+
+/// How an input is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ReadOptions {
+    /// What is an error.
+    pub mode: Mode,
+    /// When repetitions are looked for.
+    pub repetition: Repetition,
+    /// What is accepted at all.
+    pub limits: Limits,
+}
+
+/// The interchanges of an input, part by part.
+///
+/// A message is a document whose root is a [`Kind::Group`] named by the message type (0065). Its
+/// first child is a group `envelope` with the segments UNA (as one field), UNB and UNG, as far as
+/// they came; then follow the segments of the message from UNH to UNT. So child `n` of the root is
+/// the segment that the standard calls number `n`. Elements have no names: `BGM[0][1]` is the
+/// second element of the first BGM.
+///
+/// A [`Part::Group`] holds UNG and UNE, a [`Part::Interchange`] UNA, UNB and UNZ. What stands
+/// outside of UNB and UNZ is an interchange without these. A package (UNO, UNP) is a message named
+/// `UNO` with its object as a field `object`, a character for each byte.
+#[derive(Debug)]
+pub struct Reader<R> {
+    segments: Segments<R>,
+    state: State,
+    is_ended: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) options: ReadOptions,
+    pub(super) syntax: Syntax,
+    /// UNA of the interchange that begins, and where it stands.
+    pub(super) una: Option<([u8; 6], Place)>,
+    pub(super) interchange: Option<Interchange>,
+    pub(super) group: Option<Group>,
+    pub(super) message: Option<Level>,
+    pub(super) nodes: Nodes,
+    pub(super) ready: VecDeque<Part>,
+    /// All segments so far.
+    pub(super) count: u64,
+    /// Where the segment read last ends.
+    pub(super) end: u64,
+    /// Problems before the first segment of an interchange.
+    pub(super) early: Vec<(Rule, Place, &'static str)>,
+    /// How big the message before was, for room in advance.
+    pub(super) room: (usize, usize),
+}
+
+/// What the lexer has to do after a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Continue,
+    /// The syntax has changed.
+    Adopt,
+    /// The segment begins the next interchange: look at it again from outside.
+    Again,
+    /// An object of that many bytes follows.
+    Object(u64),
+}
+
+impl<R: Read> Reader<R> {
+    /// Reads `input` from its first byte.
+    pub fn new(input: R, options: ReadOptions) -> Self {
+        let segments = Segments::new(input, Separators::EDIFACT, &options.limits);
+        let state = State {
+            options,
+            syntax: Syntax::DEFAULT,
+            una: None,
+            interchange: None,
+            group: None,
+            message: None,
+            nodes: Nodes::default(),
+            ready: VecDeque::new(),
+            count: 0,
+            end: 0,
+            early: Vec::new(),
+            room: (64, 1024),
+        };
+        Self { segments, state, is_ended: false }
+    }
+
+    /// How many segments were read so far, UNA not counted.
+    pub fn segments(&self) -> u64 {
+        self.state.count
+    }
+
+    /// The syntax of the interchange that is being read.
+    pub fn syntax(&self) -> &Syntax {
+        &self.state.syntax
+    }
+
+    fn read(&mut self) -> Result<Option<Part>, FrameError> {
+        loop {
+            if let Some(part) = self.state.ready.pop_front() {
+                return Ok(Some(part));
+            }
+            if self.is_ended {
+                return Ok(None);
+            }
+            if self.state.interchange.is_none() || self.state.is_between() {
+                self.begin()?;
+            }
+            let Some(segment) = self.segments.next()? else {
+                self.is_ended = true;
+                self.state.close_interchange(None);
+                continue;
+            };
+            match self.state.segment(segment)? {
+                Then::Continue => {}
+                Then::Adopt => self.segments.set_separators(self.state.syntax.separators),
+                Then::Again => {
+                    self.segments.rewind();
+                    self.begin()?;
+                }
+                Then::Object(length) => self.object(length)?,
+            }
+        }
+    }
+
+    /// Finds the separators of what begins here.
+    fn begin(&mut self) -> Result<(), FrameError> {
+        let at_start = self.segments.offset() == 0;
+        if at_start && self.segments.peek(3)? == b"\xef\xbb\xbf" {
+            self.early(rules::BYTE_ORDER_MARK, "a byte order mark before the interchange");
+            self.segments.skip(3);
+        }
+        if self.segments.skip_blanks()? && at_start {
+            self.early(rules::LEADING_BLANKS, "blanks before the interchange");
+        }
+        let inside = self.state.count > 0;
+        let start = self.segments.peek(512)?;
+        let string = service_string(start, inside);
+        let starts_interchange = string.is_some() || is_header(start);
+        if !starts_interchange {
+            return Ok(());
+        }
+        if self.state.options.mode == Mode::Lenient {
+            let terminator = string.map_or(b'\'', |string| string[5]);
+            if is_wrapped(start, terminator) {
+                self.early(rules::WRAPPED_LINES, "lines of a fixed width; line ends are left out");
+                self.segments.unwrap_lines();
+            }
+        }
+        self.state.close_interchange(Some(self.segments.offset()));
+        // The line ends of a wrapped file may stand in UNA, too.
+        let string = service_string(self.segments.peek(32)?, inside);
+        let place = self.segments.next_place();
+        self.state.syntax = string.map_or(Syntax::DEFAULT, Syntax::from_service_string);
+        self.state.una = string.map(|string| (string, place));
+        if string.is_some() {
+            self.segments.skip(9);
+            if self.segments.peek(1)?.first().is_some_and(|byte| matches!(byte, b' ' | b'\t')) {
+                self.early(rules::BLANK_AFTER_UNA, "blanks behind the service string advice");
+            }
+        }
+        if self.state.syntax.separators.are_ambiguous() {
+            return self.skip_ambiguous();
+        }
+        self.segments.set_separators(self.state.syntax.separators);
+        Ok(())
+    }
+
+    /// Reports separators that cannot be told apart, and goes on where the next interchange may be.
+    fn skip_ambiguous(&mut self) -> Result<(), FrameError> {
+        let message = "UNA names a separator twice, or a letter or digit";
+        self.early(rules::AMBIGUOUS_SEPARATORS, message);
+        self.state.open_interchange(self.segments.next_place(), true);
+        loop {
+            let window = self.segments.peek(4096)?;
+            let found = memchr::memmem::find_iter(window, b"UN").find(|at| {
+                let rest = window.get(*at..).unwrap_or_default();
+                *at > 0 && (service_string(rest, true).is_some() || is_header(rest))
+            });
+            // Headers that the window cuts are found in the next one.
+            let length = found.unwrap_or(window.len().saturating_sub(16).max(1).min(window.len()));
+            let is_last = length == 0;
+            self.segments.skip(length);
+            if found.is_some() || is_last {
+                self.state.end = self.segments.offset();
+                self.state.close_interchange(None);
+                self.state.syntax = Syntax::DEFAULT;
+                self.segments.set_separators(Separators::EDIFACT);
+                return if is_last { Ok(()) } else { self.begin() };
+            }
+        }
+    }
+
+    fn early(&mut self, rule: Rule, message: &'static str) {
+        self.state.early.push((rule, self.segments.next_place(), message));
+    }
+
+    /// Reads the object of a package.
+    fn object(&mut self, length: u64) -> Result<(), FrameError> {
+        let most = self.state.options.limits.record;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        if length > most {
+            let message = format!("an object of more than {most} bytes");
+            let place = self.segments.next_place();
+            return Err(FrameError { code: "too-long", message, place });
+        }
+        let place = self.segments.next_place();
+        let bytes = self.segments.peek(length)?;
+        let found = bytes.len();
+        self.state.object(bytes, &place, length);
+        self.segments.skip(found);
+        Ok(())
+    }
+}
+
+impl<R: Read> Iterator for Reader<R> {
+    type Item = Result<Part, FrameError>;
+
+    /// The next part. After an error there is none.
+    ///
+    /// # Errors
+    ///
+    /// `not-edifact` where the input begins with no segment; `too-long` and `too-many-elements` of
+    /// [`Segments::next`]; `too-large` and `too-many-nodes` for a message above the limits; `io`.
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.read();
+        if read.is_err() {
+            self.is_ended = true;
+            self.state.ready.clear();
+        }
+        read.transpose()
+    }
+}
+
+/// Whether the bytes begin with UNB and a separator.
+fn is_header(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"UNB") && bytes.get(3).is_some_and(|byte| !byte.is_ascii_alphanumeric())
+}

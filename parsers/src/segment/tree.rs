@@ -1,0 +1,133 @@
+//! A segment to nodes of a document.
+//!
+//! A segment is a [`Kind::Segment`] named by its tag. An element is a [`Kind::Field`] without a
+//! name; a composite element has its components as fields below it; an element with repetitions is
+//! a [`Kind::List`] of such fields. Empty elements keep their places; trailing ones are as sent.
+
+use crate::document::{Builder, Kind};
+use crate::segment::text::{Charset, Decoded};
+use crate::segment::token::{Ends, Mark, Segment, unescape};
+
+/// The name of the node that keeps the nesting written behind a tag (`SEG:1:2`), as `1:2`. It is
+/// behind the elements, so that they keep their places.
+pub(crate) const NESTING: &str = "nesting";
+
+/// Makes nodes of segments; keeps its working space from one to the next.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    text: String,
+    bytes: Vec<u8>,
+}
+
+/// A segment whose text is on its way into a document.
+struct Source<'a, 's> {
+    segment: Segment<'s>,
+    /// The whole segment, where it can be taken as it is.
+    text: Option<&'s str>,
+    charset: Charset,
+    offset: usize,
+    worst: Decoded,
+    nodes: &'a mut Nodes,
+}
+
+/// Puts `segment`, which begins at byte `offset` of its document. Says how its text was decoded.
+pub(crate) fn put_segment(
+    builder: &mut Builder,
+    segment: Segment<'_>,
+    charset: Charset,
+    offset: usize,
+    nodes: &mut Nodes,
+) -> Decoded {
+    let text = std::str::from_utf8(segment.bytes()).ok();
+    let text = text.filter(|text| text.is_ascii() && !charset.has_shifts());
+    let mut source = Source { segment, text, charset, offset, worst: Decoded::Exact, nodes };
+    let marks = segment.marks();
+    let Some(tag) = marks.first().copied() else { return Decoded::Exact };
+    match text.and_then(|text| text.get(..tag.at())).filter(|_| !tag.is_escaped()) {
+        Some(tag) => builder.open(Kind::Segment, tag, offset),
+        None => {
+            let tag = String::from_utf8_lossy(segment.tag());
+            builder.open(Kind::Segment, &tag, offset)
+        }
+    };
+    let mut at = 1 + marks.iter().take_while(|mark| mark.ends() == Ends::Component).count();
+    let mut from = marks.get(at - 1).map_or(0, |mark| mark.at() + 1);
+    while let Some(mark) = marks.get(at).copied() {
+        if matches!(mark.ends(), Ends::Element | Ends::Segment) {
+            source.put(builder, from, mark);
+            (at, from) = (at + 1, mark.at() + 1);
+        } else {
+            (at, from) = source.put_compound(builder, at, from);
+        }
+    }
+    if tag.ends() == Ends::Component {
+        let nesting: Vec<_> = segment.nesting().map(|raw| raw.as_ascii()).collect();
+        builder.put(Kind::Attribute, NESTING, &nesting.join(":"), offset);
+    }
+    builder.close();
+    source.worst
+}
+
+impl Source<'_, '_> {
+    /// Puts the token from `from` to the mark.
+    #[inline]
+    fn put(&mut self, builder: &mut Builder, from: usize, mark: Mark) {
+        let plain = if mark.is_escaped() { None } else { self.text };
+        match plain.and_then(|text| text.get(from..mark.at())) {
+            Some(text) => {
+                builder.put(Kind::Field, "", text, self.offset + from);
+            }
+            None => self.put_decoded(builder, from, mark),
+        }
+    }
+
+    fn put_decoded(&mut self, builder: &mut Builder, from: usize, mark: Mark) {
+        let Nodes { text, bytes } = &mut *self.nodes;
+        let raw = self.segment.bytes().get(from..mark.at()).unwrap_or_default();
+        text.clear();
+        let raw = match self.segment.separators().release {
+            Some(release) if mark.is_escaped() => {
+                bytes.clear();
+                unescape(raw, release, bytes);
+                bytes.as_slice()
+            }
+            _ => raw,
+        };
+        let how = self.charset.decode(raw, text);
+        if how != Decoded::Exact {
+            self.worst = how;
+        }
+        builder.put(Kind::Field, "", text, self.offset + from);
+    }
+
+    /// Puts the composite or repeated element whose first token ends with mark `at`; returns where
+    /// the next element begins.
+    fn put_compound(&mut self, builder: &mut Builder, at: usize, from: usize) -> (usize, usize) {
+        let rest = self.segment.marks().get(at..).unwrap_or_default();
+        let ends = |mark: &Mark| matches!(mark.ends(), Ends::Element | Ends::Segment);
+        let count = rest.iter().position(ends).map_or(rest.len(), |last| last + 1);
+        let marks = rest.get(..count).unwrap_or_default();
+        let is_list = marks.iter().any(|mark| mark.ends() == Ends::Repetition);
+        if is_list {
+            builder.open(Kind::List, "", self.offset + from);
+        }
+        let (mut from, mut is_open) = (from, false);
+        for mark in marks.iter().copied() {
+            let has_more = mark.ends() == Ends::Component;
+            if has_more && !is_open {
+                builder.open(Kind::Field, "", self.offset + from);
+                is_open = true;
+            }
+            self.put(builder, from, mark);
+            if is_open && !has_more {
+                builder.close();
+                is_open = false;
+            }
+            from = mark.at() + 1;
+        }
+        if is_list {
+            builder.close();
+        }
+        (at + count, from)
+    }
+}

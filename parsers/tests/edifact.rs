@@ -1,0 +1,101 @@
+//! EDIFACT: the corpus, the token vectors, and the laws of readers.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where its files are not as it expects")]
+
+mod edifact_support;
+
+use edifact_support::{Outcome, check_verdicts, corpus};
+use serde_json::Value;
+use waybill_parsers::Limits;
+use waybill_parsers::edifact::{Mode, ReadOptions, Reader};
+use waybill_parsers::segment::{Raw, Segment, Segments, Separators};
+
+fn read(bytes: &[u8], options: ReadOptions) -> Outcome {
+    let mut outcome = Outcome { parts: Vec::new(), segments: 0, error: None };
+    let mut reader = Reader::new(bytes, options);
+    for read in &mut reader {
+        match read {
+            Ok(part) => outcome.parts.push(part),
+            Err(error) => outcome.error = Some(error),
+        }
+    }
+    assert!(reader.next().is_none(), "a reader that has ended gives nothing more");
+    outcome.segments = reader.segments();
+    outcome
+}
+
+#[test]
+fn files_of_the_corpus_give_the_recorded_verdicts() {
+    check_verdicts("edifact", |bytes, is_strict| {
+        let mode = if is_strict { Mode::Strict } else { Mode::Lenient };
+        read(bytes, ReadOptions { mode, ..ReadOptions::default() })
+    });
+}
+
+/// The tokens of a segment as the vectors have them: text for a simple element, a list for a
+/// composite one, an object for repetitions.
+fn tokens(segment: &Segment<'_>) -> Value {
+    let text = |raw: Raw<'_>| Value::from(String::from_utf8(raw.unescaped().into_owned()).unwrap());
+    let list = |mut values: Vec<Value>| match values.len() {
+        1 => values.remove(0),
+        _ => Value::from(values),
+    };
+    let mut tag = vec![Value::from(String::from_utf8_lossy(segment.tag()))];
+    tag.extend(segment.nesting().map(text));
+    let elements = segment.elements().map(|element| match element.repetitions() {
+        1 => list(element.components().map(text).collect()),
+        count => {
+            let all = (0..count)
+                .map(|n| Value::from(element.repetition(n).map(text).collect::<Vec<_>>()));
+            serde_json::json!({ "rep": all.collect::<Vec<_>>() })
+        }
+    });
+    std::iter::once(list(tag)).chain(elements).collect()
+}
+
+/// All segments of an input as a strict reader takes them; `None` where it does not.
+fn strict_tokens(input: &[u8]) -> Option<Vec<Value>> {
+    let mut segments = Segments::new(input, Separators::EDIFACT, &Limits::default());
+    if let Some(string) = input.strip_prefix(b"UNA").and_then(|rest| rest.first_chunk::<6>()) {
+        let [component, element, _, release, _, terminator] = *string;
+        let release = Some(release);
+        let separators =
+            Separators { element, component, release, terminator, ..Separators::EDIFACT };
+        if separators.are_ambiguous() {
+            return None;
+        }
+        assert_eq!(segments.peek(9).unwrap().len(), 9);
+        segments.skip(9);
+        segments.set_separators(separators);
+    }
+    let mut all = Vec::new();
+    while let Some(segment) = segments.next().unwrap() {
+        let newline_is_data =
+            segment.has_controls() || segment.bytes().windows(2).any(|w| w == b"?\n");
+        if segment.is_empty() || !segment.is_terminated() || newline_is_data {
+            return None;
+        }
+        all.push(tokens(&segment));
+        if segment.tag() == b"UNB" && segment.component(0, 1).is_some_and(|raw| raw.bytes() == b"4")
+        {
+            let separators = Separators { repetition: Some(b'*'), ..*segment.separators() };
+            segments.set_separators(separators);
+        }
+    }
+    Some(all)
+}
+
+#[test]
+fn token_vectors_of_other_parsers_give_their_tokens() {
+    let Ok(text) = std::fs::read_to_string(corpus().join("edifact_token_vectors.json")) else {
+        println!("skipped: no vectors at {}", corpus().display());
+        return;
+    };
+    let vectors: Vec<Value> = serde_json::from_str(&text).unwrap();
+    for vector in &vectors {
+        let found = strict_tokens(vector["input"].as_str().unwrap().as_bytes());
+        let expected = vector["segments"].as_array().cloned();
+        assert_eq!(found, expected, "{}", vector["id"]);
+    }
+    println!("{} vectors", vectors.len());
+}
