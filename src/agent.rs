@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -62,6 +62,10 @@ pub enum AgentError {
         /// Why.
         error: std::io::Error,
     },
+    /// A part ended that should go on: a fault of ours. Everything taken is in the journal or with
+    /// its sender.
+    #[error("the {0} has failed; its panic is logged above")]
+    Broken(&'static str),
     /// Two metrics have one name: a fault of ours.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -93,23 +97,62 @@ struct Parts {
 
 /// Runs until SIGTERM or SIGINT. A second signal ends it at once; nothing is lost by that either.
 pub async fn run(written: Written, plan: Plan, clock: fn() -> Timestamp) -> Result<(), AgentError> {
-    let (term, int) = (SignalKind::terminate(), SignalKind::interrupt());
-    let handler =
-        |kind| signal(kind).map_err(|error| AgentError::System { what: "signal handler", error });
-    let (mut term, mut int) = (handler(term)?, handler(int)?);
+    let mut stop = Signals::new()?;
     let drain = written.config.agent.drain;
-    let parts = start(written, plan, clock).await?;
+    let mut parts = start(written, plan, clock).await?;
     tracing::info!("ready to work");
-    tokio::select! {
-        _ = term.recv() => tracing::info!("SIGTERM: draining"),
-        _ = int.recv() => tracing::info!("SIGINT: draining"),
+    let broken = tokio::select! {
+        name = stop.next() => {
+            tracing::info!("{name}: draining");
+            None
+        }
+        part = parts.broken() => Some(part),
+    };
+    if let Some(part) = broken {
+        // Half an agent looks alive and does nothing; whoever runs it starts it again.
+        tracing::error!(part, "a part of the agent has failed; ending");
+        return Err(AgentError::Broken(part));
     }
     tokio::select! {
         () = end(parts, drain) => {}
-        _ = term.recv() => tracing::warn!("second signal: ending at once"),
-        _ = int.recv() => tracing::warn!("second signal: ending at once"),
+        name = stop.next() => tracing::warn!("{name} again: ending at once"),
     }
     Ok(())
+}
+
+/// SIGTERM and SIGINT; as process 1 of a container they have no effect without a handler.
+struct Signals {
+    term: Signal,
+    int: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, AgentError> {
+        let handler = |kind| {
+            signal(kind).map_err(|error| AgentError::System { what: "signal handler", error })
+        };
+        let (term, int) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { term: handler(term)?, int: handler(int)? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.term.recv() => "SIGTERM",
+            _ = self.int.recv() => "SIGINT",
+        }
+    }
+}
+
+impl Parts {
+    /// Waits until a part ends that should go on for ever, and names it.
+    async fn broken(&mut self) -> &'static str {
+        tokio::select! {
+            Some(_) = self.sources.join_next() => "source",
+            _ = &mut self.intake => "intake",
+            Some(_) = self.dispatchers.join_next() => "dispatcher",
+            Some(_) = self.servers.join_next() => "server",
+        }
+    }
 }
 
 async fn start(

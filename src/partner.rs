@@ -16,7 +16,7 @@ pub struct Partner {
 
 /// The control record fields that belong to a partner agreement: name and length in characters.
 /// The others are the document's (type, number, time). Offsets and lengths: EDI_DC40.
-const CONTROL_FIELDS: [(&str, usize); 22] = [
+const CONTROL_FIELDS: [(&str, usize); 23] = [
     ("MANDT", 3),
     ("DOCREL", 4),
     ("OUTMOD", 1),
@@ -38,6 +38,7 @@ const CONTROL_FIELDS: [(&str, usize); 22] = [
     ("RCVPRT", 2),
     ("RCVPFC", 2),
     ("RCVPRN", 10),
+    ("RCVSAD", 21),
     ("RCVLAD", 70),
 ];
 

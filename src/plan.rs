@@ -130,6 +130,7 @@ fn routes(config: &Config, compiled: &Compiled, problems: &mut Problems) -> Vec<
                     let (target, name) = (target.name.clone(), file.name.clone());
                     to.push(Destination { target, name });
                 }
+                None if config.broken_targets.contains(&name.value) => {}
                 None => {
                     problems.unknown(name.mark, "target", &name.value, targets.iter().copied());
                 }

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
   waybill check waybill.yaml            all mistakes of all files at once
   waybill run waybill.yaml              take events until SIGTERM
   waybill try event.json                what would become of this event, without doing it
-  waybill trail WVWZZZ1JZXW000001       everything about a VIN, DOCNUM, file name or event id
+  waybill trail WBL1A2B37T4000017       everything about a VIN, DOCNUM, file name or event id
   waybill deliveries list --state dead  what SAP did not get
   waybill deliveries release 4711 --why 'share is mounted again'
   waybill events reprocess --verdict failed --why 'table colour.csv mended'
@@ -64,8 +64,9 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
-    /// The configuration file.
-    pub(super) config: Option<PathBuf>,
+    /// The configuration file; the same as --config.
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
     /// How log lines look.
     #[arg(long, env = "WAYBILL_LOG_FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
@@ -84,8 +85,9 @@ pub(super) enum LogFormat {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// The configuration file.
-    pub(super) config: Option<PathBuf>,
+    /// The configuration file; the same as --config.
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
     /// One JSON object a mistake.
     #[arg(long)]
     pub(super) json: bool,

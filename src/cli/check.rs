@@ -51,7 +51,8 @@ pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Resu
                 }
             }
             if !options.json {
-                writeln!(out, "{} mistakes", mistakes.len())?;
+                let plural = if mistakes.len() == 1 { "" } else { "s" };
+                writeln!(out, "{} mistake{plural}", mistakes.len())?;
             }
             Ok(Said::No)
         }

@@ -94,14 +94,21 @@ pub(super) fn deliveries(
 /// The journal of a configuration, for reading. Mistakes elsewhere in the configuration do not
 /// keep an operator from looking.
 pub(super) fn open(config: &Path) -> Result<Reader, CliError> {
-    Ok(Journal::open_read_only(&options(config)?.path)?)
+    let path = options(config)?.path;
+    if !path.is_file() {
+        let text = format!("there is no journal at {} yet: has the agent run?", path.display());
+        return Err(CliError::Refused(text));
+    }
+    Ok(Journal::open_read_only(&path)?)
 }
 
 /// Where the journal of a configuration is.
 pub(super) fn options(config: &Path) -> Result<Options, CliError> {
     match load::load(config) {
-        (Some(written), _) => Ok(agent::journal_options(&written)),
-        (None, _) => {
+        (Some(written), _) if !written.config.agent.data_dir.is_empty() => {
+            Ok(agent::journal_options(&written))
+        }
+        _ => {
             check::compiled(config)?;
             Err(CliError::Refused(format!("{}: no configuration", config.display())))
         }
@@ -130,7 +137,7 @@ fn word<T>(
     let Some(written) = written else { return Ok(None) };
     match parse(written) {
         Some(value) => Ok(Some(value)),
-        None => Err(CliError::Refused(format!("unknown word `{written}`; known: {}", known()))),
+        None => Err(CliError::Usage(format!("unknown word `{written}`; known: {}", known()))),
     }
 }
 

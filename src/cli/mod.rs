@@ -26,6 +26,9 @@ pub enum CliError {
     /// The configuration has mistakes; they were shown.
     #[error("the configuration has {0} mistakes")]
     Mistakes(usize),
+    /// The command line asks for something that does not exist.
+    #[error("{0}")]
+    Usage(String),
     /// The journal could not be used.
     #[error(transparent)]
     Journal(#[from] crate::journal::JournalError),
@@ -68,7 +71,11 @@ pub fn main(clock: fn() -> Timestamp) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            let code = if matches!(error, CliError::Mistakes(_)) { 1 } else { 3 };
+            let code = match error {
+                CliError::Mistakes(_) => 1,
+                CliError::Usage(_) => 2,
+                _ => 3,
+            };
             if writeln!(io::stderr(), "waybill: {error}").is_err() {
                 return ExitCode::from(3);
             }
@@ -79,8 +86,8 @@ pub fn main(clock: fn() -> Timestamp) -> ExitCode {
 
 fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result<Said, CliError> {
     match &args.command {
-        Command::Run(run) => run::run(args.config(run.config.as_deref()), run, clock),
-        Command::Check(check) => check::check(args.config(check.config.as_deref()), check, out),
+        Command::Run(run) => run::run(args.config(run.file.as_deref()), run, clock),
+        Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
         Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
         Command::Trail(trail) => journal_views::trail(&args.config(None), trail, out),
         Command::Events(events) => match &events.command {

@@ -128,7 +128,7 @@ fn chosen(config: &Path, options: &Reprocess) -> Result<Vec<u64>, CliError> {
     }
     if choice.verdict.is_none() && choice.key.is_none() && choice.cause.is_none() {
         let text = "name events by number, or choose them by --verdict, --key or --cause";
-        return Err(CliError::Refused(text.to_owned()));
+        return Err(CliError::Usage(text.to_owned()));
     }
     let rows =
         journal_views::open(config)?.events(&journal_views::filter(choice)?, choice.limit)?;

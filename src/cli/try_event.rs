@@ -83,7 +83,7 @@ fn source(written: &Written, options: &Try) -> Result<String, CliError> {
         (Some(name), names) if names.contains(&name.as_str()) => Ok(name.clone()),
         (None, [only]) => Ok((*only).to_owned()),
         (_, names) => {
-            Err(CliError::Refused(format!("--source must be one of: {}", names.join(", "))))
+            Err(CliError::Usage(format!("--source must be one of: {}", names.join(", "))))
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Where documents go.
     pub targets: Vec<Target>,
+    /// The names of targets with mistakes: a route to one of them is no further mistake.
+    pub broken_targets: Vec<String>,
     /// Partner files, as patterns relative to this file.
     pub partners: Vec<Spanned<String>>,
     /// Lifecycle files, as patterns.
@@ -55,6 +57,14 @@ pub struct Agent {
     /// How long a shutdown may take to finish what has begun. Default 20s: below the 30s after
     /// which container runtimes kill.
     pub drain: Duration,
+}
+
+impl Agent {
+    /// Stands for an `agent:` with mistakes, which are reported; nothing can run with it.
+    pub(crate) fn unusable() -> Self {
+        let (name, data_dir) = (Arc::from(""), String::new());
+        Self { name, instance: 0, data_dir, drain: Duration::ZERO }
+    }
 }
 
 /// `journal:`.

@@ -19,11 +19,14 @@ pub fn config(problems: &mut Problems) -> Option<Config> {
     let node = yaml::read(problems)?;
     let mut fields = Fields::of(&node, "configuration", problems)?;
     yaml::version(&mut fields, problems);
+    // Without a usable agent nothing runs, but the mistakes of all other files still show.
     let agent = fields.required("agent", problems).and_then(|node| agent(node, problems));
+    let agent = agent.unwrap_or_else(Agent::unusable);
     let http = fields.optional("http").and_then(|node| http(node, problems));
     let journal = journal(fields.optional("journal"), problems);
-    let sources = named(fields.required("sources", problems), "sources", problems, source);
+    let (sources, _) = named(fields.required("sources", problems), "sources", problems, source);
     let targets = named(fields.required("targets", problems), "targets", problems, target);
+    let (targets, broken_targets) = targets;
     let mut patterns = |key, problems: &mut Problems| {
         let node: Option<&Node> = fields.optional(key);
         node.map(|node| texts(node, key, problems)).unwrap_or_default()
@@ -37,11 +40,12 @@ pub fn config(problems: &mut Problems) -> Option<Config> {
     });
     fields.finish(problems);
     Some(Config {
-        agent: agent?,
+        agent,
         http,
         journal,
         sources,
         targets,
+        broken_targets,
         partners,
         lifecycles,
         mappings,
@@ -107,24 +111,28 @@ fn journal(node: Option<&Node>, problems: &mut Problems) -> Journal {
     journal
 }
 
-/// The entries of a mapping whose keys are names; names appear in metrics, so they are plain.
+/// The entries of a mapping whose keys are names, and the names of those that cannot be used.
+/// Names appear in metrics, so they are plain.
 fn named<T>(
     node: Option<&Node>,
     what: &str,
     problems: &mut Problems,
     read: impl Fn(&Spanned<String>, &Node, &mut Problems) -> Option<T>,
-) -> Vec<T> {
-    let Some(node) = node else { return Vec::new() };
-    let mut list = Vec::new();
+) -> (Vec<T>, Vec<String>) {
+    let Some(node) = node else { return (Vec::new(), Vec::new()) };
+    let (mut list, mut broken) = (Vec::new(), Vec::new());
     for (name, node) in yaml::entries(node, what, problems) {
         let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.value.is_empty() || name.value.len() > 64 || !name.value.chars().all(plain) {
             let remedy = "use up to 64 letters, digits, `-` and `_`";
             problems.advise(name.mark, format!("`{}` is no name", name.value), remedy);
         }
-        list.extend(read(name, node, problems));
+        match read(name, node, problems) {
+            Some(entry) => list.push(entry),
+            None => broken.push(name.value.clone()),
+        }
     }
-    list
+    (list, broken)
 }
 
 fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Option<Source> {
