@@ -160,12 +160,7 @@ async fn start(
     plan: Plan,
     clock: fn() -> Timestamp,
 ) -> Result<Parts, AgentError> {
-    let options = journal_options(&written);
-    let opened = tokio::task::spawn_blocking(move || Journal::open(&options, clock()));
-    let journal = match opened.await {
-        Ok(opened) => opened?,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
-    };
+    let journal = open_journal(&written, clock).await?;
     let metrics = Arc::new(Metrics::new()?);
     metrics.start_time.set(clock().as_second() as f64);
     metrics.config_generation.set(plan.generation() as i64);
@@ -217,6 +212,15 @@ async fn start(
         stop_servers,
         journal,
     })
+}
+
+async fn open_journal(written: &Written, clock: fn() -> Timestamp) -> Result<Journal, AgentError> {
+    let options = journal_options(written);
+    let opened = tokio::task::spawn_blocking(move || Journal::open(&options, clock()));
+    match opened.await {
+        Ok(opened) => Ok(opened?),
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 type Acts = Vec<(Arc<str>, mpsc::Sender<dispatch::Command>)>;

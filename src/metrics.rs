@@ -62,88 +62,68 @@ pub struct Metrics {
 const BUCKETS: [f64; 14] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 300.0];
 
+/// What `# HELP` says of each metric.
+const HELP: &[(&str, &str)] = &[
+    ("build_info", "Version of the agent."),
+    ("events_received_total", "Events taken from a source, redeliveries included."),
+    ("events_total", "Events decided, by verdict."),
+    ("redeliveries_total", "Events that the journal knew already."),
+    (
+        "transitions_refused_total",
+        "Illegal transitions, whatever the lifecycle's mode does about them.",
+    ),
+    ("mapping_errors_total", "Events that a mapping could not translate."),
+    ("deliveries_total", "Deliveries settled, by outcome."),
+    ("delivery_seconds", "From the start of an attempt to its settlement."),
+    ("retries_total", "Attempts that will be repeated, by reason."),
+    ("outbox_depth", "Deliveries not yet final."),
+    ("outbox_oldest_seconds", "Age of the oldest delivery not yet final."),
+    ("dead_letters", "Dead deliveries."),
+    ("in_doubt", "Deliveries that may have arrived."),
+    ("lanes_held", "Lanes that stand still behind a dead or doubtful head."),
+    ("keys_parked", "Keys whose events wait behind a failed one."),
+    ("target_up", "Whether a target takes deliveries."),
+    ("source_up", "Whether a source is connected."),
+    ("journal_commit_seconds", "From the start of a journal transaction to its answer."),
+    ("journal_bytes", "Bytes of the journal's main file."),
+    ("journal_wal_bytes", "Bytes of the journal's write-ahead log."),
+    ("journal_free_bytes", "Free bytes on the journal's disk."),
+    ("config_generation", "The configuration in force, counted from 1."),
+    ("start_time_seconds", "Unix time of the start."),
+];
+
 impl Metrics {
     /// All metrics, registered. Fails only where two of them have one name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let new = Registration { registry: Registry::new() };
-        let info = new.gauges("build_info", "Version of the agent.", &["version"])?;
+        let info = new.gauges("build_info", &["version"])?;
         info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         #[cfg(target_os = "linux")]
         new.registry
             .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         Ok(Self {
-            events_received: new.counters(
-                "events_received_total",
-                "Events taken from a source, redeliveries included.",
-                &["source"],
-            )?,
-            events: new.counters(
-                "events_total",
-                "Events decided, by verdict.",
-                &["source", "verdict"],
-            )?,
-            redeliveries: new.counters(
-                "redeliveries_total",
-                "Events that the journal knew already.",
-                &["source"],
-            )?,
-            transitions_refused: new.counters(
-                "transitions_refused_total",
-                "Illegal transitions, whatever the lifecycle's mode does about them.",
-                &["lifecycle"],
-            )?,
-            mapping_errors: new.counters(
-                "mapping_errors_total",
-                "Events that a mapping could not translate.",
-                &["mapping"],
-            )?,
-            deliveries: new.counters(
-                "deliveries_total",
-                "Deliveries settled, by outcome.",
-                &["target", "outcome"],
-            )?,
-            delivery_seconds: new.histograms(
-                "delivery_seconds",
-                "From the start of an attempt to its settlement.",
-                &["target"],
-            )?,
-            retries: new.counters(
-                "retries_total",
-                "Attempts that will be repeated, by reason.",
-                &["target", "reason"],
-            )?,
-            outbox_depth: new.gauges("outbox_depth", "Deliveries not yet final.", &["target"])?,
-            outbox_oldest_seconds: new.float_gauges(
-                "outbox_oldest_seconds",
-                "Age of the oldest delivery not yet final.",
-                &["target"],
-            )?,
-            dead_letters: new.gauges("dead_letters", "Dead deliveries.", &["target"])?,
-            in_doubt: new.gauges("in_doubt", "Deliveries that may have arrived.", &["target"])?,
-            lanes_held: new.gauges(
-                "lanes_held",
-                "Lanes that stand still behind a dead or doubtful head.",
-                &["target"],
-            )?,
-            keys_parked: new.gauge("keys_parked", "Keys whose events wait behind a failed one.")?,
-            target_up: new.gauges(
-                "target_up",
-                "Whether a target takes deliveries.",
-                &["target"],
-            )?,
-            source_up: new.gauges("source_up", "Whether a source is connected.", &["source"])?,
-            journal_commit_seconds: new.histogram(
-                "journal_commit_seconds",
-                "From the start of a journal transaction to its answer.",
-            )?,
-            journal_bytes: new.gauge("journal_bytes", "Bytes of the journal's main file.")?,
-            journal_wal_bytes: new
-                .gauge("journal_wal_bytes", "Bytes of the journal's write-ahead log.")?,
-            journal_free_bytes: new
-                .gauge("journal_free_bytes", "Free bytes on the journal's disk.")?,
-            config_generation: new
-                .gauge("config_generation", "The configuration in force, counted from 1.")?,
-            start_time: new.float_gauge("start_time_seconds", "Unix time of the start.")?,
+            events_received: new.counters("events_received_total", &["source"])?,
+            events: new.counters("events_total", &["source", "verdict"])?,
+            redeliveries: new.counters("redeliveries_total", &["source"])?,
+            transitions_refused: new.counters("transitions_refused_total", &["lifecycle"])?,
+            mapping_errors: new.counters("mapping_errors_total", &["mapping"])?,
+            deliveries: new.counters("deliveries_total", &["target", "outcome"])?,
+            delivery_seconds: new.histograms("delivery_seconds", &["target"])?,
+            retries: new.counters("retries_total", &["target", "reason"])?,
+            outbox_depth: new.gauges("outbox_depth", &["target"])?,
+            outbox_oldest_seconds: new.float_gauges("outbox_oldest_seconds", &["target"])?,
+            dead_letters: new.gauges("dead_letters", &["target"])?,
+            in_doubt: new.gauges("in_doubt", &["target"])?,
+            lanes_held: new.gauges("lanes_held", &["target"])?,
+            keys_parked: new.gauge("keys_parked")?,
+            target_up: new.gauges("target_up", &["target"])?,
+            source_up: new.gauges("source_up", &["source"])?,
+            journal_commit_seconds: new.histogram("journal_commit_seconds")?,
+            journal_bytes: new.gauge("journal_bytes")?,
+            journal_wal_bytes: new.gauge("journal_wal_bytes")?,
+            journal_free_bytes: new.gauge("journal_free_bytes")?,
+            config_generation: new.gauge("config_generation")?,
+            start_time: new.float_gauge("start_time_seconds")?,
             registry: new.registry,
         })
     }
@@ -171,57 +151,38 @@ impl Registration {
         Ok(metric)
     }
 
-    fn opts(name: &str, help: &str) -> Opts {
-        Opts::new(format!("waybill_{name}"), help)
+    fn opts(name: &str) -> Opts {
+        let help = HELP.iter().find(|(metric, _)| *metric == name);
+        Opts::new(format!("waybill_{name}"), help.map_or("", |(_, help)| help))
     }
 
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntCounterVec, prometheus::Error> {
-        self.add(IntCounterVec::new(Self::opts(name, help), labels)?)
+    fn counters(&self, name: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.add(IntCounterVec::new(Self::opts(name), labels)?)
     }
 
-    fn gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<IntGaugeVec, prometheus::Error> {
-        self.add(IntGaugeVec::new(Self::opts(name, help), labels)?)
+    fn gauges(&self, name: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.add(IntGaugeVec::new(Self::opts(name), labels)?)
     }
 
-    fn float_gauges(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<GaugeVec, prometheus::Error> {
-        self.add(GaugeVec::new(Self::opts(name, help), labels)?)
+    fn float_gauges(&self, name: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.add(GaugeVec::new(Self::opts(name), labels)?)
     }
 
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.add(IntGauge::with_opts(Self::opts(name, help))?)
+    fn gauge(&self, name: &str) -> Result<IntGauge, prometheus::Error> {
+        self.add(IntGauge::with_opts(Self::opts(name))?)
     }
 
-    fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        self.add(Gauge::with_opts(Self::opts(name, help))?)
+    fn float_gauge(&self, name: &str) -> Result<Gauge, prometheus::Error> {
+        self.add(Gauge::with_opts(Self::opts(name))?)
     }
 
-    fn histogram(&self, name: &str, help: &str) -> Result<Histogram, prometheus::Error> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(BUCKETS.to_vec());
+    fn histogram(&self, name: &str) -> Result<Histogram, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name)).buckets(BUCKETS.to_vec());
         self.add(Histogram::with_opts(opts)?)
     }
 
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> Result<HistogramVec, prometheus::Error> {
-        let opts = HistogramOpts::from(Self::opts(name, help)).buckets(BUCKETS.to_vec());
+    fn histograms(&self, name: &str, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let opts = HistogramOpts::from(Self::opts(name)).buckets(BUCKETS.to_vec());
         self.add(HistogramVec::new(opts, labels)?)
     }
 }

@@ -40,11 +40,7 @@ const IMPURE: &str = "\
 const CLOCKS: &[&str] = &["Instant::now", "SystemTime::now", "Timestamp::now", "Zoned::now"];
 
 /// What is larger than it may be, known and owed. An entry goes when the place is mended.
-const OWED: &[(&str, &str)] = &[
-    ("src/agent.rs", "`start` has 63 lines"),
-    ("src/journal/record.rs", "404 lines without tests"),
-    ("src/metrics.rs", "`new` has 83 lines"),
-];
+const OWED: &[(&str, &str)] = &[("src/journal/record.rs", "404 lines without tests")];
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 60;

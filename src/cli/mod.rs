@@ -24,7 +24,7 @@ use crate::cli::args::{Args, Command, DeliveriesCommand, EventsCommand};
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
     /// The configuration has mistakes; they were shown.
-    #[error("the configuration has {0} mistakes")]
+    #[error("the configuration has {0} mistake{plural}", plural = if *.0 == 1 { "" } else { "s" })]
     Mistakes(usize),
     /// The command line asks for something that does not exist.
     #[error("{0}")]
