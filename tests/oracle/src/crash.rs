@@ -106,6 +106,8 @@ pub struct Death {
     pub as_planned: bool,
     /// Files taken when it happened.
     pub taken: usize,
+    /// Whether the broker was restarted in this life.
+    pub broker_restarted: bool,
 }
 
 /// What came of it.
@@ -138,8 +140,9 @@ impl fmt::Display for Report {
         )?;
         for (number, death) in self.deaths.iter().enumerate() {
             let note = if death.as_planned { "" } else { " (never reached: killed at rest)" };
+            let broker = if death.broker_restarted { "; the broker restarted before" } else { "" };
             let (number, kill, taken) = (number + 1, &death.kill, death.taken);
-            writeln!(f, "  kill {number:>3}: {kill}{note}, {taken} files taken")?;
+            writeln!(f, "  kill {number:>3}: {kill}{note}, {taken} files taken{broker}")?;
         }
         let mut points: BTreeMap<&str, usize> = BTreeMap::new();
         for death in self.deaths.iter().filter(|death| death.as_planned) {
@@ -258,9 +261,9 @@ impl Show {
             self.restart_broker().await?;
         }
         let as_planned = match kill {
-            Kill::Point { .. } => self.dies_by_itself(&mut agent).await?,
+            Kill::Point { .. } => self.watch(&mut agent, usize::MAX).await?,
             Kill::Random { files, delay } => {
-                let reached = self.reaches(&mut agent, before + files).await?;
+                let reached = self.watch(&mut agent, before + files).await?;
                 // The delay is the experiment: the moment of the kill is to be random.
                 sleep(Duration::from_micros(*delay)).await;
                 reached
@@ -269,17 +272,7 @@ impl Show {
         let at = evidence::now();
         agent.kill()?;
         let taken = self.consumer.taken();
-        Ok(Death { kill: kill.clone(), at, as_planned, taken })
-    }
-
-    /// Whether the agent comes to its kill point before everything is at rest.
-    async fn dies_by_itself(&self, agent: &mut Agent) -> Result<bool> {
-        self.watch(agent, usize::MAX).await
-    }
-
-    /// Whether so many files are taken before everything is at rest.
-    async fn reaches(&self, agent: &mut Agent, files: usize) -> Result<bool> {
-        self.watch(agent, files).await
+        Ok(Death { kill: kill.clone(), at, as_planned, taken, broker_restarted: restart_broker })
     }
 
     /// Watches a life until it ends by a kill point, `files` are taken (both true), or everything
