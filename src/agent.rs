@@ -73,7 +73,7 @@ pub enum AgentError {
 
 /// The folder where the journal lives.
 pub fn data_dir(written: &Written) -> PathBuf {
-    written.base.join(&written.config.agent.data_dir)
+    written.home.join(&written.config.agent.data_dir)
 }
 
 /// How the journal of this configuration is opened.
@@ -245,7 +245,7 @@ fn dispatchers(
         let (act, commands) = mpsc::channel(COMMANDS);
         acts.push((target.name.clone(), act));
         let dispatcher = Dispatcher {
-            folder: Folder::new(written.base.join(&file.path)),
+            folder: Folder::new(written.home.join(&file.path)),
             target: target.clone(),
             journal: journal.clone(),
             feed: feed.clone(),

@@ -13,6 +13,9 @@ pub struct Written {
     pub file: SourceFile,
     /// Its folder, which its relative paths start from.
     pub base: PathBuf,
+    /// Where relative `data_dir` and folders of sources and targets start: the environment's
+    /// `WAYBILL_HOME`, or the folder of the configuration file.
+    pub home: PathBuf,
     /// What it says.
     pub config: Config,
     /// The lifecycle files.
@@ -44,6 +47,7 @@ pub fn load(path: &Path) -> (Option<Written>, Vec<Diagnostic>) {
         |files: Vec<(SourceFile, PathBuf)>| files.into_iter().map(|(file, _)| file).collect();
     let written = Written {
         file,
+        home: std::env::var_os("WAYBILL_HOME").map_or_else(|| base.clone(), PathBuf::from),
         base,
         config,
         lifecycles: plain(lifecycles),
