@@ -10,6 +10,7 @@
 //! | [`idoc`] | SAP IDoc flat files of release 4.x, definitions of IDoc types |
 //! | [`json`] | JSON, JSON Schema |
 //! | [`segment`] | segments with separators, which EDIFACT and X12 share |
+//! | [`x12`] | ANSI X12 interchanges, and TA1, 997 and 999 |
 
 pub mod document;
 pub mod edifact;
@@ -21,6 +22,7 @@ pub mod path;
 pub mod reading;
 pub mod schema;
 pub mod segment;
+pub mod x12;
 pub mod xml;
 
 pub use document::{Builder, Document, Kind, Node, NodeId};

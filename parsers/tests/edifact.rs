@@ -7,8 +7,8 @@ mod edifact_support;
 use edifact_support::{Outcome, check_verdicts, corpus};
 use serde_json::Value;
 use waybill_parsers::Limits;
-use waybill_parsers::edifact::{Mode, ReadOptions, Reader};
-use waybill_parsers::segment::{Raw, Segment, Segments, Separators};
+use waybill_parsers::edifact::{ReadOptions, Reader};
+use waybill_parsers::segment::{Mode, Raw, Segment, Segments, Separators};
 
 fn read(bytes: &[u8], options: ReadOptions) -> Outcome {
     let mut outcome = Outcome { parts: Vec::new(), segments: 0, error: None };

@@ -1,10 +1,9 @@
 //! What is wrong with the characters, the form and the counts of a segment.
 
-use crate::edifact::rules::{self, Mode};
+use crate::edifact::rules;
 use crate::edifact::service;
-use crate::edifact::state::{Level, place_in, place_of};
 use crate::edifact::syntax::Syntax;
-use crate::segment::{Decoded, Segment};
+use crate::segment::{Decoded, Level, Mode, Segment, place_in, place_of, value};
 
 /// Whether a segment needs the checks of [`check_text`]. Separators with nothing behind them are
 /// no reason in lenient mode, which does not report them.
@@ -91,23 +90,10 @@ pub(super) fn check_text(
         };
         level.report(rule, &place, "the input ends before the segment does");
     }
-    if ends_with_separator(segment) {
+    if segment.ends_with_separators() {
         let message = "separators with nothing behind them";
         level.report(rules::TRAILING_SEPARATOR, &place, message);
     }
-}
-
-fn ends_with_separator(segment: &Segment<'_>) -> bool {
-    let empty_last = |mut tokens: Box<dyn Iterator<Item = bool> + '_>| {
-        let first = tokens.next();
-        tokens.last().is_some_and(|is_empty| is_empty) && first.is_some()
-    };
-    let elements = segment.elements();
-    let count = elements.clone().count();
-    elements.enumerate().any(|(at, element)| {
-        let is_last = at + 1 == count && element.components().count() == 1 && element.is_empty();
-        is_last || empty_last(Box::new(element.components().map(|raw| raw.is_empty())))
-    })
 }
 
 /// Checks the form of a service segment, and its characters.
@@ -145,9 +131,4 @@ pub(super) fn trailer(level: &mut Level, segment: &Segment<'_>, count: u64, what
         let message = "not the reference of the header";
         level.report(rules::WRONG_REFERENCE, &place_in(&place, 2, 0, at), message);
     }
-}
-
-/// The value of the first component of an element, from 0.
-pub(super) fn value(segment: &Segment<'_>, element: usize) -> Vec<u8> {
-    segment.component(element, 0).unwrap_or_default().unescaped().into_owned()
 }

@@ -1,13 +1,15 @@
 //! Opening and closing interchanges, groups and messages.
 
 use crate::document::{Builder, Document, Kind};
-use crate::edifact::checks::{check, value};
+use crate::edifact::checks::check;
 use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
-use crate::edifact::state::{ENVELOPE, GROUP, Group, Interchange, Level, place_of};
+use crate::edifact::state::{Group, Interchange};
 use crate::edifact::syntax::{Repetition, Syntax, charset};
 use crate::reading::{Place, Reading};
-use crate::segment::{Charset, Nodes, Part, Segment, put_segment};
+use crate::segment::{
+    Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, place_of, put_segment, value,
+};
 
 impl State {
     /// Whether what is open is only what stands between interchanges.
@@ -88,7 +90,7 @@ impl State {
             level.report(rules::NO_REPETITION, &place, "no repetition separator in version 4");
         }
         level.reference = value(&segment, 4);
-        level.put(segment, &syntax, &mut nodes);
+        level.put(segment, syntax.charset, &mut nodes);
         interchange.envelope = with_segment(&interchange.envelope, segment, &syntax, &mut nodes);
         check(&mut interchange.level, &segment, &syntax, 0);
         self.nodes = nodes;
@@ -105,10 +107,10 @@ impl State {
         let place = place_of(&segment, 0);
         level.builder.open(Kind::Group, GROUP, 0);
         level.reference = value(&segment, 4);
-        level.put(segment, &syntax, &mut nodes);
+        level.put(segment, syntax.charset, &mut nodes);
         check(&mut level, &segment, &syntax, 0);
         interchange.groups += 1;
-        if interchange.is_duplicate(b'G', &level.reference) {
+        if interchange.references.is_duplicate(b'G', &level.reference) {
             let message = "another group of the interchange has the same reference";
             level.report(rules::DUPLICATE_REFERENCE, &place, message);
         }

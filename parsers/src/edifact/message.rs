@@ -1,13 +1,12 @@
 //! The segments of an interchange in their order: messages, trailers, packages.
 
 use crate::document::{Builder, Kind};
-use crate::edifact::checks::{check, check_text, is_odd, is_tag, is_unusual_tag, trailer, value};
+use crate::edifact::checks::{check, check_text, is_odd, is_tag, is_unusual_tag, trailer};
 use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
-use crate::edifact::state::place_of;
 use crate::edifact::syntax::service_string;
 use crate::reading::{FrameError, Place};
-use crate::segment::{Part, Segment, put_segment};
+use crate::segment::{Part, Rule, Segment, end_of, place_of, put_segment, value};
 
 /// The field that holds the object of a package.
 const OBJECT: &str = "object";
@@ -108,7 +107,7 @@ impl State {
         let envelope = interchange.envelope.root();
         level.builder.copy(envelope, envelope.name());
         let place = place_of(&segment, 1);
-        if interchange.is_duplicate(b'M', &level.reference) {
+        if interchange.references.is_duplicate(b'M', &level.reference) {
             let message = "another message of the interchange has the same reference";
             level.report(rules::DUPLICATE_REFERENCE, &place, message);
         }
@@ -129,7 +128,7 @@ impl State {
             }
         }
         level.count = 1;
-        level.put(segment, &syntax, &mut self.nodes);
+        level.put(segment, syntax.charset, &mut self.nodes);
         check(&mut level, &segment, &syntax, 1);
         self.message = Some(level);
     }
@@ -164,7 +163,7 @@ impl State {
             return self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
         };
         let syntax = self.syntax;
-        group.level.put(segment, &syntax, &mut self.nodes);
+        group.level.put(segment, syntax.charset, &mut self.nodes);
         check(&mut group.level, &segment, &syntax, 0);
         let count = group.level.count;
         trailer(&mut group.level, &segment, count, "messages");
@@ -183,7 +182,7 @@ impl State {
             return Then::Continue;
         };
         let syntax = self.syntax;
-        interchange.level.put(segment, &syntax, &mut self.nodes);
+        interchange.level.put(segment, syntax.charset, &mut self.nodes);
         check(&mut interchange.level, &segment, &syntax, 0);
         let (count, what) = match interchange.groups {
             0 => (interchange.bare_messages, "messages"),
@@ -214,7 +213,7 @@ impl State {
             }
         }
         level.count = 1;
-        level.put(segment, &syntax, &mut self.nodes);
+        level.put(segment, syntax.charset, &mut self.nodes);
         check(&mut level, &segment, &syntax, 1);
         self.message = Some(level);
         let length = segment.component(3, 0).and_then(|raw| raw.as_number());
@@ -243,7 +242,7 @@ impl State {
     }
 
     /// Reports at the innermost level that is open.
-    fn report_here(&mut self, segment: &Segment<'_>, rule: rules::Rule, message: &str) {
+    fn report_here(&mut self, segment: &Segment<'_>, rule: Rule, message: &str) {
         let (level, number) = match (&mut self.message, &mut self.group) {
             (Some(message), _) => {
                 let number = message.count + 1;
@@ -254,10 +253,6 @@ impl State {
         };
         level.report(rule, &place_of(segment, number), message);
     }
-}
-
-fn end_of(segment: &Segment<'_>) -> u64 {
-    segment.offset() + segment.bytes().len() as u64 + u64::from(segment.is_terminated())
 }
 
 fn too_large(segment: &Segment<'_>, size: u64, most: usize) -> FrameError {

@@ -2,7 +2,7 @@
 //!
 //! [`Reader`] gives one document for each message, and one for each group and interchange around
 //! them. What is wrong is reported, not thrown: [`RULES`] has every rule with its severity in the
-//! two [`Mode`]s and its CONTRL code.
+//! two [`Mode`](crate::segment::Mode)s.
 //!
 //! ```
 //! use waybill_parsers::edifact::{ReadOptions, Reader};
@@ -27,6 +27,5 @@ mod state;
 mod syntax;
 
 pub use read::{ReadOptions, Reader};
-pub use rules::{Mode, RULES, Rule};
-pub use state::{ENVELOPE, GROUP, INTERCHANGE};
+pub use rules::RULES;
 pub use syntax::{Repetition, Syntax, charset};

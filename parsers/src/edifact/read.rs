@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use crate::edifact::rules::{self, Mode, Rule};
-use crate::edifact::state::{Group, Interchange, Level};
-use crate::edifact::syntax::{Repetition, Syntax, is_wrapped, service_string};
+use crate::edifact::rules;
+use crate::edifact::state::{Group, Interchange};
+use crate::edifact::syntax::{Repetition, Syntax, service_string};
 use crate::reading::{FrameError, Limits, Place};
-use crate::segment::{Nodes, Part, Segments, Separators};
+use crate::segment::{Level, Mode, Nodes, Part, Rule, Segments, Separators, is_wrapped};
 
 /// How an input is read.
 #[derive(Clone, Copy, Debug, Default)]

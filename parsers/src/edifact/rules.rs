@@ -1,91 +1,45 @@
-//! The rules of the reader: what each of them is called, how bad a violation is in either mode,
-//! and the error code of CONTRL that says so.
+//! The rules of the EDIFACT reader, and how bad a violation is in either mode.
 
-use crate::reading::Severity;
+use crate::segment::Rule;
 
-/// How strict a reader is. It reads the same from the same bytes in both modes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Mode {
-    /// What is seen in the wild and understood without doubt is a warning.
-    #[default]
-    Lenient,
-    /// What ISO 9735 forbids is an error.
-    Strict,
-}
-
-/// One rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rule {
-    /// The code of its problems.
-    pub code: &'static str,
-    /// How bad it is in [`Mode::Lenient`]; `None` where it is not even reported.
-    pub lenient: Option<Severity>,
-    /// How bad it is in [`Mode::Strict`].
-    pub strict: Severity,
-    /// The syntax error code (data element 0085) that a CONTRL message gives for it.
-    pub syntax_error: u8,
-}
-
-impl Rule {
-    pub(super) fn severity(&self, mode: Mode) -> Option<Severity> {
-        match mode {
-            Mode::Lenient => self.lenient,
-            Mode::Strict => Some(self.strict),
-        }
-    }
-}
-
-const fn tolerated(code: &'static str, syntax_error: u8) -> Rule {
-    Rule { code, lenient: Some(Severity::Warning), strict: Severity::Error, syntax_error }
-}
-
-const fn refused(code: &'static str, syntax_error: u8) -> Rule {
-    Rule { code, lenient: Some(Severity::Error), strict: Severity::Error, syntax_error }
-}
-
-const fn noted(code: &'static str, syntax_error: u8) -> Rule {
-    Rule { code, lenient: Some(Severity::Warning), strict: Severity::Warning, syntax_error }
-}
-
-pub(super) const BYTE_ORDER_MARK: Rule = tolerated("byte-order-mark", 21);
-pub(super) const LEADING_BLANKS: Rule = tolerated("leading-blanks", 21);
-pub(super) const WRAPPED_LINES: Rule = tolerated("wrapped-lines", 21);
-pub(super) const BLANK_AFTER_UNA: Rule = tolerated("blank-after-una", 21);
-pub(super) const AMBIGUOUS_SEPARATORS: Rule = refused("ambiguous-separators", 20);
-pub(super) const UNUSED_REPETITION: Rule = noted("unused-repetition", 22);
-pub(super) const NO_REPETITION: Rule = noted("no-repetition", 22);
-pub(super) const UNKNOWN_SYNTAX: Rule = tolerated("unknown-syntax", 2);
-pub(super) const CHARACTER_SET: Rule = tolerated("character-set", 21);
-pub(super) const UNKNOWN_CHARACTER: Rule = refused("unknown-character", 21);
-pub(super) const CONTROL_CHARACTER: Rule = tolerated("control-character", 21);
-pub(super) const NEEDLESS_RELEASE: Rule = tolerated("needless-release", 22);
-pub(super) const TRAILING_SEPARATOR: Rule =
-    Rule { code: "trailing-separator", lenient: None, strict: Severity::Warning, syntax_error: 45 };
-pub(super) const EMPTY_SEGMENT: Rule = tolerated("empty-segment", 13);
-pub(super) const UNUSUAL_TAG: Rule = tolerated("unusual-tag", 21);
-pub(super) const NOT_A_SEGMENT: Rule = refused("not-a-segment", 21);
-pub(super) const NESTING: Rule = tolerated("nesting-indication", 34);
-pub(super) const UNTERMINATED: Rule = refused("unterminated", 13);
-pub(super) const UNTERMINATED_TRAILER: Rule = tolerated("unterminated-trailer", 13);
-pub(super) const OUTSIDE_MESSAGE: Rule = refused("outside-message", 33);
-pub(super) const UNEXPECTED_TRAILER: Rule = refused("unexpected-trailer", 33);
-pub(super) const NO_INTERCHANGE: Rule = tolerated("no-interchange", 13);
-pub(super) const MISSING_MESSAGE_TRAILER: Rule = refused("missing-message-trailer", 13);
-pub(super) const MISSING_TRAILER: Rule = tolerated("missing-trailer", 13);
-pub(super) const WRONG_COUNT: Rule = tolerated("wrong-count", 29);
-pub(super) const WRONG_REFERENCE: Rule = tolerated("wrong-reference", 28);
-pub(super) const DUPLICATE_REFERENCE: Rule = tolerated("duplicate-reference", 26);
-pub(super) const EMPTY_INTERCHANGE: Rule = refused("empty-interchange", 32);
-pub(super) const EMPTY_GROUP: Rule = tolerated("empty-group", 32);
-pub(super) const EMPTY_MESSAGE: Rule = tolerated("empty-message", 32);
-pub(super) const MIXED_GROUPS: Rule = tolerated("mixed-groups", 30);
-pub(super) const MIXED_TYPES: Rule = tolerated("mixed-types", 31);
-pub(super) const MISSING_ELEMENT: Rule = tolerated("missing-element", 13);
-pub(super) const TOO_LONG: Rule = tolerated("too-long", 39);
-pub(super) const TOO_SHORT: Rule = tolerated("too-short", 40);
-pub(super) const WRONG_TYPE: Rule = tolerated("wrong-type", 37);
-pub(super) const TOO_MANY_ELEMENTS: Rule = tolerated("too-many-elements", 16);
-pub(super) const BAD_OBJECT: Rule = refused("bad-object", 29);
+pub(super) const BYTE_ORDER_MARK: Rule = Rule::tolerated("byte-order-mark");
+pub(super) const LEADING_BLANKS: Rule = Rule::tolerated("leading-blanks");
+pub(super) const WRAPPED_LINES: Rule = Rule::tolerated("wrapped-lines");
+pub(super) const BLANK_AFTER_UNA: Rule = Rule::tolerated("blank-after-una");
+pub(super) const AMBIGUOUS_SEPARATORS: Rule = Rule::refused("ambiguous-separators");
+pub(super) const UNUSED_REPETITION: Rule = Rule::noted("unused-repetition");
+pub(super) const NO_REPETITION: Rule = Rule::noted("no-repetition");
+pub(super) const UNKNOWN_SYNTAX: Rule = Rule::tolerated("unknown-syntax");
+pub(super) const CHARACTER_SET: Rule = Rule::tolerated("character-set");
+pub(super) const UNKNOWN_CHARACTER: Rule = Rule::refused("unknown-character");
+pub(super) const CONTROL_CHARACTER: Rule = Rule::tolerated("control-character");
+pub(super) const NEEDLESS_RELEASE: Rule = Rule::tolerated("needless-release");
+pub(super) const TRAILING_SEPARATOR: Rule = Rule::ignored("trailing-separator");
+pub(super) const EMPTY_SEGMENT: Rule = Rule::tolerated("empty-segment");
+pub(super) const UNUSUAL_TAG: Rule = Rule::tolerated("unusual-tag");
+pub(super) const NOT_A_SEGMENT: Rule = Rule::refused("not-a-segment");
+pub(super) const NESTING: Rule = Rule::tolerated("nesting-indication");
+pub(super) const UNTERMINATED: Rule = Rule::refused("unterminated");
+pub(super) const UNTERMINATED_TRAILER: Rule = Rule::tolerated("unterminated-trailer");
+pub(super) const OUTSIDE_MESSAGE: Rule = Rule::refused("outside-message");
+pub(super) const UNEXPECTED_TRAILER: Rule = Rule::refused("unexpected-trailer");
+pub(super) const NO_INTERCHANGE: Rule = Rule::tolerated("no-interchange");
+pub(super) const MISSING_MESSAGE_TRAILER: Rule = Rule::refused("missing-message-trailer");
+pub(super) const MISSING_TRAILER: Rule = Rule::tolerated("missing-trailer");
+pub(super) const WRONG_COUNT: Rule = Rule::tolerated("wrong-count");
+pub(super) const WRONG_REFERENCE: Rule = Rule::tolerated("wrong-reference");
+pub(super) const DUPLICATE_REFERENCE: Rule = Rule::tolerated("duplicate-reference");
+pub(super) const EMPTY_INTERCHANGE: Rule = Rule::refused("empty-interchange");
+pub(super) const EMPTY_GROUP: Rule = Rule::tolerated("empty-group");
+pub(super) const EMPTY_MESSAGE: Rule = Rule::tolerated("empty-message");
+pub(super) const MIXED_GROUPS: Rule = Rule::tolerated("mixed-groups");
+pub(super) const MIXED_TYPES: Rule = Rule::tolerated("mixed-types");
+pub(super) const MISSING_ELEMENT: Rule = Rule::tolerated("missing-element");
+pub(super) const TOO_LONG: Rule = Rule::tolerated("too-long");
+pub(super) const TOO_SHORT: Rule = Rule::tolerated("too-short");
+pub(super) const WRONG_TYPE: Rule = Rule::tolerated("wrong-type");
+pub(super) const TOO_MANY_ELEMENTS: Rule = Rule::tolerated("too-many-elements");
+pub(super) const BAD_OBJECT: Rule = Rule::refused("bad-object");
 
 /// Every rule of the reader.
 ///

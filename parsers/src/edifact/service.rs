@@ -3,10 +3,8 @@
 //! Annex C of ISO 9735:1988 (versions 1 to 3) and ISO 9735-10 (version 4). Where the versions
 //! differ, the wider form is taken for both, but for the date, whose length tells the version.
 
-use crate::edifact::rules::{
-    MISSING_ELEMENT, Rule, TOO_LONG, TOO_MANY_ELEMENTS, TOO_SHORT, WRONG_TYPE,
-};
-use crate::segment::Segment;
+use crate::edifact::rules::{MISSING_ELEMENT, TOO_LONG, TOO_MANY_ELEMENTS, TOO_SHORT, WRONG_TYPE};
+use crate::segment::{Rule, Segment};
 
 /// The form of one component.
 #[derive(Clone, Copy, Debug)]

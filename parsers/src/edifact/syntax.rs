@@ -106,16 +106,6 @@ pub fn charset(identifier: &[u8]) -> Option<Charset> {
     })
 }
 
-/// Whether lines have a fixed width that cuts through segments, judged by the first lines.
-pub(super) fn is_wrapped(start: &[u8], terminator: u8) -> bool {
-    let lines: Vec<&[u8]> = start.split(|byte| *byte == b'\n').take(4).collect();
-    let [first, second, third, _] = lines.as_slice() else { return false };
-    let width = first.trim_ascii_end().len();
-    let cut = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).last() != Some(&terminator);
-    let same = [second, third].iter().all(|l| l.strip_suffix(b"\r").unwrap_or(l).len() == width);
-    width >= 10 && same && [first, second, third].into_iter().any(|line| cut(line))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,12 +125,5 @@ mod tests {
         let syntax = Syntax::from_service_string(*b"^*, $~");
         assert_eq!(syntax.service_string(), *b"^*,  ~");
         assert_eq!(syntax.separators.release, None);
-    }
-
-    #[test]
-    fn lines_that_end_with_segments_are_not_wrapped() {
-        assert!(is_wrapped(b"UNB+UNOA:3\n+1234567:1\n+0987654:1\n+1'", b'\''));
-        assert!(!is_wrapped(b"UNB+UNOA:3'\nBGM+12345'\nBGM+54321'\nX'", b'\''));
-        assert!(!is_wrapped(b"UNB+UNOA:3'\nBGM+1'\n\n", b'\''));
     }
 }

@@ -12,6 +12,7 @@
 //! | a release character | before any byte | that byte is data |
 //! | ESC of ISO 2022 | where [`Separators::shifts`] is set | data until the shift back to ASCII |
 
+mod level;
 mod lexer;
 mod parts;
 mod scan;
@@ -21,10 +22,12 @@ mod token;
 mod tree;
 mod window;
 
+pub use level::{ENVELOPE, GROUP, INTERCHANGE, Mode, Rule};
 pub use lexer::Segments;
 pub use parts::Part;
 pub use separators::Separators;
 pub use text::{Charset, Decoded};
 pub use token::{Element, Raw, Segment};
 
+pub(crate) use level::{Level, References, end_of, is_wrapped, place_in, place_of, value};
 pub(crate) use tree::{Nodes, put_segment};

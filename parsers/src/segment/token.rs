@@ -142,6 +142,26 @@ impl<'a> Segment<'a> {
             .skip(1)
     }
 
+    /// Whether the last element, or the last component or repetition of one, is empty.
+    pub(crate) fn ends_with_separators(&self) -> bool {
+        let mut from = 0;
+        let mut was_inner = false;
+        self.marks.iter().any(|mark| {
+            let is_empty = mark.at() == from;
+            let is_inner = was_inner;
+            was_inner = matches!(mark.ends(), Ends::Component | Ends::Repetition);
+            let is_first = from == 0;
+            from = mark.at() + 1;
+            is_empty
+                && !is_first
+                && match mark.ends() {
+                    Ends::Component => false,
+                    Ends::Repetition | Ends::Element => is_inner,
+                    Ends::Segment => true,
+                }
+        })
+    }
+
     fn raw(&self, mark: usize) -> Raw<'a> {
         let from =
             mark.checked_sub(1).and_then(|last| self.marks.get(last)).map_or(0, |m| m.at() + 1);

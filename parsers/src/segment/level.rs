@@ -1,0 +1,195 @@
+//! Rules, and what is open: an interchange, a group or a message with its problems.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+
+use crate::document::Builder;
+use crate::path::append_name;
+use crate::reading::{Limits, Place, Problem, Problems, Reading, Severity};
+use crate::segment::text::Charset;
+use crate::segment::token::Segment;
+use crate::segment::tree::{Nodes, put_segment};
+
+/// The name of the group of header segments in every document of a message.
+pub const ENVELOPE: &str = "envelope";
+/// The name of the root of an interchange's document.
+pub const INTERCHANGE: &str = "interchange";
+/// The name of the root of a group's document.
+pub const GROUP: &str = "group";
+
+/// How strict a reader is. It reads the same from the same bytes in both modes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Mode {
+    /// What is seen in the wild and understood without doubt is a warning.
+    #[default]
+    Lenient,
+    /// What the standard forbids is an error.
+    Strict,
+}
+
+/// One rule of a reader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The code of its problems.
+    pub code: &'static str,
+    /// How bad it is in [`Mode::Lenient`]; `None` where it is not even reported.
+    pub lenient: Option<Severity>,
+    /// How bad it is in [`Mode::Strict`].
+    pub strict: Severity,
+}
+
+impl Rule {
+    /// A warning in lenient mode, an error in strict mode.
+    pub(crate) const fn tolerated(code: &'static str) -> Self {
+        Self { code, lenient: Some(Severity::Warning), strict: Severity::Error }
+    }
+
+    /// An error in both modes.
+    pub(crate) const fn refused(code: &'static str) -> Self {
+        Self { code, lenient: Some(Severity::Error), strict: Severity::Error }
+    }
+
+    /// A warning in both modes.
+    pub(crate) const fn noted(code: &'static str) -> Self {
+        Self { code, lenient: Some(Severity::Warning), strict: Severity::Warning }
+    }
+
+    /// Nothing in lenient mode, a warning in strict mode.
+    pub(crate) const fn ignored(code: &'static str) -> Self {
+        Self { code, lenient: None, strict: Severity::Warning }
+    }
+
+    fn severity(&self, mode: Mode) -> Option<Severity> {
+        match mode {
+            Mode::Lenient => self.lenient,
+            Mode::Strict => Some(self.strict),
+        }
+    }
+}
+
+/// References are remembered to find duplicates, up to this many.
+const MOST_REFERENCES: usize = 50_000;
+
+/// One open level: where it began, what was found, and its document.
+#[derive(Debug)]
+pub(crate) struct Level {
+    pub(crate) builder: Builder,
+    problems: Problems,
+    pub(crate) mode: Mode,
+    /// Where it begins in the input.
+    pub(crate) start: Place,
+    pub(crate) reference: Vec<u8>,
+    /// Messages or groups in it, or segments of a message.
+    pub(crate) count: u64,
+}
+
+impl Level {
+    pub(crate) fn new(mode: Mode, limits: &Limits, start: Place) -> Self {
+        let builder = Builder::new();
+        let problems = Problems::new(limits.problems);
+        Self { builder, problems, mode, start, reference: Vec::new(), count: 0 }
+    }
+
+    /// Reports a violation at `place`.
+    pub(crate) fn report(&mut self, rule: Rule, place: &Place, message: impl Into<String>) {
+        if let Some(severity) = rule.severity(self.mode) {
+            self.problems.push(severity, || Problem {
+                severity,
+                code: rule.code,
+                message: message.into(),
+                place: place.clone(),
+            });
+        }
+    }
+
+    /// The offset in the level of something in the input.
+    pub(crate) fn offset(&self, offset: u64) -> usize {
+        usize::try_from(offset.saturating_sub(self.start.offset)).unwrap_or(usize::MAX)
+    }
+
+    /// Puts a segment and reports nothing.
+    pub(crate) fn put(&mut self, segment: Segment<'_>, charset: Charset, nodes: &mut Nodes) {
+        let offset = self.offset(segment.offset());
+        put_segment(&mut self.builder, segment, charset, offset, nodes);
+    }
+
+    pub(crate) fn finish(mut self, end: u64) -> Reading {
+        let document = self.builder.finish();
+        let start = self.start.offset;
+        Reading { document, problems: self.problems.finish(), span: start..end.max(start) }
+    }
+}
+
+/// The references of one interchange or group.
+#[derive(Debug, Default)]
+pub(crate) struct References {
+    seen: HashSet<u64>,
+    hashes: RandomState,
+}
+
+impl References {
+    /// Remembers a reference; says whether it was there before.
+    pub(crate) fn is_duplicate(&mut self, kind: u8, reference: &[u8]) -> bool {
+        let hash = self.hashes.hash_one((kind, reference));
+        let is_full = self.seen.len() >= MOST_REFERENCES;
+        if is_full { self.seen.contains(&hash) } else { !self.seen.insert(hash) }
+    }
+}
+
+/// The place of a segment in its message, with its tag as the path.
+pub(crate) fn place_of(segment: &Segment<'_>, number: u64) -> Place {
+    let mut path = String::new();
+    let tag = segment.tag();
+    let is_name = tag.len() <= 8 && tag.iter().all(u8::is_ascii_alphanumeric);
+    append_name(&mut path, if is_name { std::str::from_utf8(tag).unwrap_or("?") } else { "?" });
+    Place { segment: u32::try_from(number).unwrap_or(u32::MAX), path, ..segment.place() }
+}
+
+/// The place of an element in a segment, both counted from 1 without the tag; 0 for the whole of
+/// it. `at` is the offset in the segment.
+pub(crate) fn place_in(segment: &Place, element: usize, component: usize, at: usize) -> Place {
+    let mut place = segment.clone();
+    if element > 0 {
+        place.path += &format!("/{element}");
+    }
+    if component > 0 {
+        place.path += &format!("/{component}");
+    }
+    place.offset += at as u64;
+    if place.line > 0 {
+        place.column = place.column.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
+    }
+    place
+}
+
+/// The offset behind a segment and its terminator.
+pub(crate) fn end_of(segment: &Segment<'_>) -> u64 {
+    segment.offset() + segment.bytes().len() as u64 + u64::from(segment.is_terminated())
+}
+
+/// The value of the first component of an element, from 0.
+pub(crate) fn value(segment: &Segment<'_>, element: usize) -> Vec<u8> {
+    segment.component(element, 0).unwrap_or_default().unescaped().into_owned()
+}
+
+/// Whether lines have a fixed width that cuts through segments, judged by the first lines.
+pub(crate) fn is_wrapped(start: &[u8], terminator: u8) -> bool {
+    let lines: Vec<&[u8]> = start.split(|byte| *byte == b'\n').take(4).collect();
+    let [first, second, third, _] = lines.as_slice() else { return false };
+    let width = first.trim_ascii_end().len();
+    let cut = |line: &[u8]| line.strip_suffix(b"\r").unwrap_or(line).last() != Some(&terminator);
+    let same = [second, third].iter().all(|l| l.strip_suffix(b"\r").unwrap_or(l).len() == width);
+    width >= 10 && same && [first, second, third].into_iter().any(|line| cut(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_that_end_with_segments_are_not_wrapped() {
+        assert!(is_wrapped(b"UNB+UNOA:3\n+1234567:1\n+0987654:1\n+1'", b'\''));
+        assert!(!is_wrapped(b"UNB+UNOA:3'\nBGM+12345'\nBGM+54321'\nX'", b'\''));
+        assert!(!is_wrapped(b"UNB+UNOA:3'\nBGM+1'\n\n", b'\''));
+    }
+}
