@@ -5,17 +5,22 @@
 //! an event sees what the earlier ones of its batch did, because `process` writes it into the
 //! facts.
 
+mod decode;
+mod serial;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use waybill_parsers::{Document, Path, json};
+use waybill_parsers::{Document, Path};
 
 use crate::config::OnFailed;
 use crate::event::{Arrival, Decision, Digest, Header, Identity, Seen, Transition, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::lifecycle::{Lifecycle, Step};
-use crate::plan::{Plan, SourcePlan};
+use crate::pipeline::decode::{Content, Decoded};
+use crate::pipeline::serial::Newest;
+use crate::plan::{Plan, SourceFormat};
 use crate::route::Inputs;
 
 /// An arrival that was looked into.
@@ -23,10 +28,18 @@ use crate::route::Inputs;
 pub struct Read {
     header: Header,
     raw: Arc<[u8]>,
-    content: Result<Document, String>,
-    /// The lifecycle of its kind, with the object and status asked for.
-    step: Option<Result<(usize, String, String), String>>,
+    content: Result<Content, Vec<String>>,
+    step: Option<Result<Asked, String>>,
     again: Option<u64>,
+}
+
+/// A step that an event asks for.
+#[derive(Clone, Debug)]
+enum Asked {
+    /// Of the lifecycle at that place, with object and status.
+    Lifecycle(usize, String, String),
+    /// To be what was taken last of its key.
+    Newest(Newest),
 }
 
 impl Read {
@@ -56,7 +69,7 @@ pub enum Outcome {
 pub fn read(plan: &Plan, arrival: Arrival) -> Read {
     let digest = Digest::of(&arrival.raw);
     let decoded = match plan.source(&arrival.source) {
-        Some(source) => decode(source, &arrival),
+        Some(source) => decode::decode(source, &arrival),
         None => Decoded::failed(format!("source {} is not configured any more", arrival.source)),
     };
     let id = decoded.id.or(arrival.message_id).unwrap_or_else(|| format!("sha256:{digest}"));
@@ -70,10 +83,20 @@ pub fn read(plan: &Plan, arrival: Arrival) -> Read {
         received: arrival.received,
         digest,
     };
-    let step = decoded.content.as_ref().ok().and_then(|content| {
-        let (at, lifecycle) = plan.lifecycle(&header.kind)?;
-        Some(asked(lifecycle, content).map(|(object, status)| (at, object, status)))
-    });
+    let step = match (&decoded.content, plan.lifecycle(&header.kind)) {
+        (Err(_), _) => None,
+        (Ok(content), Some((at, lifecycle))) => {
+            let asked = asked(lifecycle, &content.document);
+            Some(asked.map(|(object, status)| Asked::Lifecycle(at, object, status)))
+        }
+        (Ok(_), None) => decoded.serial.and_then(|serial| {
+            let SourceFormat::Idoc(idoc) = &plan.source(&header.source)?.format else {
+                return None;
+            };
+            let (rule, object) = (idoc.newest.clone(), format!("{}/{}", header.kind, header.key));
+            Some(Ok(Asked::Newest(Newest { rule, object, serial })))
+        }),
+    };
     Read { header, raw: arrival.raw, content: decoded.content, step, again: None }
 }
 
@@ -85,8 +108,14 @@ pub fn needs(plan: &Plan, reads: &[Read]) -> Needs {
         if !read.header.key.is_empty() {
             needs.keys.push(read.header.key.clone());
         }
-        if let Some(Ok((at, object, _))) = &read.step {
-            needs.objects.push((plan.lifecycles()[*at].name.clone(), object.clone()));
+        match &read.step {
+            Some(Ok(Asked::Lifecycle(at, object, _))) => {
+                needs.objects.push((plan.lifecycles()[*at].name.clone(), object.clone()));
+            }
+            Some(Ok(Asked::Newest(newest))) => {
+                needs.objects.push((newest.rule.clone(), newest.object.clone()));
+            }
+            Some(Err(_)) | None => {}
         }
     }
     needs
@@ -189,14 +218,14 @@ fn decide(
     numbers: &mut Range<u64>,
     now: Timestamp,
 ) -> Decided {
-    let failed = |cause: &String| Decided {
+    let failed = |causes: &[String]| Decided {
         verdict: Verdict::Failed,
-        causes: vec![cause.clone()],
+        causes: causes.to_vec(),
         ..Decided::default()
     };
     let content = match &read.content {
         Ok(content) => content,
-        Err(cause) => return failed(cause),
+        Err(causes) => return failed(causes),
     };
     let parked_by = facts.parked.get(&read.header.key).copied();
     if let Some(event) = parked_by.filter(|event| read.again.is_none_or(|again| again != *event)) {
@@ -208,15 +237,15 @@ fn decide(
     }
     let mut decided = match &read.step {
         None => Decided::default(),
-        Some(Err(cause)) => return failed(cause),
-        Some(Ok((at, object, status))) => {
-            let decided = step(&plan.lifecycles()[*at], object, status, facts);
-            if decided.verdict == Verdict::Refused {
-                return decided;
-            }
-            decided
+        Some(Err(cause)) => return failed(std::slice::from_ref(cause)),
+        Some(Ok(Asked::Lifecycle(at, object, status))) => {
+            step(&plan.lifecycles()[*at], object, status, facts)
         }
+        Some(Ok(Asked::Newest(newest))) => newest_wins(newest, facts),
     };
+    if decided.verdict != Verdict::Accepted {
+        return decided;
+    }
     route(plan, read, content, numbers, now, &mut decided);
     decided
 }
@@ -239,6 +268,23 @@ fn step(lifecycle: &Lifecycle, object: &str, status: &str, facts: &Facts) -> Dec
     Decided { verdict, causes, transition: Some(transition), ..Decided::default() }
 }
 
+/// Whether an IDoc is newer than what was taken last of its key. An older one is no fault of
+/// anybody: it is ignored.
+fn newest_wins(newest: &Newest, facts: &Facts) -> Decided {
+    let last = facts.objects.get(&(newest.rule.clone(), newest.object.clone())).cloned();
+    let (transition, taken) = newest.step(last);
+    let transition = Some(transition);
+    match taken {
+        Ok(()) => Decided { transition, ..Decided::default() },
+        Err(cause) => Decided {
+            verdict: Verdict::Ignored,
+            causes: vec![cause],
+            transition,
+            ..Decided::default()
+        },
+    }
+}
+
 /// Tries all routes. One that fails fails the event: no half of its deliveries leaves, and the
 /// object's status does not advance.
 #[allow(
@@ -248,7 +294,7 @@ fn step(lifecycle: &Lifecycle, object: &str, status: &str, facts: &Facts) -> Dec
 fn route(
     plan: &Plan,
     read: &Read,
-    content: &Document,
+    content: &Content,
     numbers: &mut Range<u64>,
     now: Timestamp,
     decided: &mut Decided,
@@ -256,11 +302,16 @@ fn route(
     let mut failures = Vec::new();
     let mut taken = false;
     for route in plan.routes() {
-        let deliveries = match route.takes(&read.header.kind, content) {
+        let document = &content.document;
+        let deliveries = match route.takes(&read.header.kind, document) {
             Ok(false) => continue,
-            Ok(true) => match numbers.next() {
-                Some(number) => route.deliver(content, &read.header.key, Inputs { now, number }),
-                None => Err(vec!["no document number was reserved for it".to_owned()]),
+            Ok(true) => match (content.opaque, numbers.next()) {
+                // Every path would lead to nothing, and optional fields would be missed by nobody.
+                (Some(why), _) => Err(vec![why.to_owned()]),
+                (None, Some(number)) => {
+                    route.deliver(document, &read.header.key, Inputs { now, number })
+                }
+                (None, None) => Err(vec!["no document number was reserved for it".to_owned()]),
             },
             Err(cause) => Err(vec![cause]),
         };
@@ -290,58 +341,6 @@ fn route(
 /// The most numbers that one event can use.
 pub fn numbers_per_event(plan: &Plan) -> u64 {
     plan.routes().len() as u64
-}
-
-struct Decoded {
-    id: Option<String>,
-    kind: String,
-    key: String,
-    time: String,
-    content: Result<Document, String>,
-}
-
-impl Decoded {
-    fn failed(cause: String) -> Self {
-        let (kind, key, time) = Default::default();
-        Self { id: None, kind, key, time, content: Err(cause) }
-    }
-}
-
-fn decode(source: &SourcePlan, arrival: &Arrival) -> Decoded {
-    let size = arrival.raw.len() as u64;
-    if size > source.max_message {
-        let limit = source.max_message;
-        return Decoded::failed(format!("{size} bytes; `max_message` allows {limit}"));
-    }
-    let reading = match json::read(&arrival.raw, &source.limits) {
-        Ok(reading) => reading,
-        Err(error) => return Decoded::failed(format!("not JSON: {error}")),
-    };
-    let root = reading.document.root();
-    let text = |path: &Path| path.text(root).map(str::to_owned);
-    let paths = &source.event;
-    let (id, kind, key) = (text(&paths.id), text(&paths.kind), text(&paths.key));
-    let time = text(&paths.time).unwrap_or_default();
-    let mut missing = Vec::new();
-    for (what, value, path) in
-        [("id", &id, &paths.id), ("kind", &kind, &paths.kind), ("key", &key, &paths.key)]
-    {
-        // The transport's own message id serves where the content has none.
-        let elsewhere = what == "id" && arrival.message_id.is_some();
-        if value.as_ref().is_none_or(String::is_empty) && !elsewhere {
-            missing.push(format!("no {what} at `{path}`"));
-        }
-    }
-    let problems = reading.problems.iter().map(ToString::to_string);
-    let content = if !missing.is_empty() {
-        Err(missing.join(", "))
-    } else if reading.is_refused() {
-        Err(problems.collect::<Vec<_>>().join("; "))
-    } else {
-        Ok(reading.document)
-    };
-    let id = id.filter(|id| !id.is_empty());
-    Decoded { id, kind: kind.unwrap_or_default(), key: key.unwrap_or_default(), time, content }
 }
 
 fn asked(lifecycle: &Lifecycle, content: &Document) -> Result<(String, String), String> {

@@ -5,15 +5,16 @@
 //! reported, also those that only show between files.
 
 mod files;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
-use waybill_parsers::{Limits, Schema};
+use waybill_parsers::Schema;
 
 use crate::config::load::Written;
-use crate::config::{Config, EventPaths, SourceKind, TargetKind};
+use crate::config::{Config, TargetKind};
 use crate::diagnostic::{Diagnostic, Problems, Spanned};
 use crate::event::Digest;
 use crate::lifecycle::Lifecycle;
@@ -23,6 +24,7 @@ use crate::plan::files::Compiled;
 use crate::route::{Destination, Route};
 
 pub use self::files::Texts;
+pub use self::sources::{IdocKey, IdocPlan, SourceFormat, SourcePlan};
 
 /// Everything that decides about events.
 #[derive(Debug)]
@@ -32,17 +34,6 @@ pub struct Plan {
     sources: BTreeMap<Arc<str>, SourcePlan>,
     lifecycles: Vec<Lifecycle>,
     routes: Vec<Route>,
-}
-
-/// How the events of a source are read.
-#[derive(Clone, Debug)]
-pub struct SourcePlan {
-    /// Where they hold what identifies and orders them.
-    pub event: EventPaths,
-    /// The most bytes of one.
-    pub max_message: u64,
-    /// The bounds of their content.
-    pub limits: Limits,
 }
 
 impl Plan {
@@ -59,23 +50,19 @@ impl Plan {
         let mut problems = Problems::new(written.file.clone());
         sum.update(written.file.text.as_bytes());
         let routes = routes(&written.config, &compiled, &mut problems);
+        let lifecycles: Vec<_> = compiled.lifecycles.iter().map(|(one, _)| one).collect();
+        let types = &compiled.idoc_types;
+        let sources = sources::compile(&written.config.sources, types, &lifecycles, &mut problems);
         one_lifecycle_per_kind(&mut compiled);
         let mut list = problems.into_list();
         list.append(&mut compiled.diagnostics);
         if !list.is_empty() {
             return Err(list);
         }
-        let sources = written.config.sources.iter().map(|source| {
-            let SourceKind::Amqp(amqp) = &source.kind;
-            let bytes = usize::try_from(amqp.max_message).unwrap_or(usize::MAX);
-            let limits = Limits { document: bytes, ..Limits::default() };
-            let max_message = amqp.max_message;
-            (source.name.clone(), SourcePlan { event: source.event.clone(), max_message, limits })
-        });
         Ok(Self {
             generation,
             digest: Digest(sum.finalize().into()),
-            sources: sources.collect(),
+            sources,
             lifecycles: compiled.lifecycles.into_iter().map(|(lifecycle, _)| lifecycle).collect(),
             routes,
         })

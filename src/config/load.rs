@@ -26,6 +26,8 @@ pub struct Written {
     pub mappings: Vec<(SourceFile, PathBuf)>,
     /// Folders where schemas are looked for beside the mappings' own.
     pub schemas: Vec<PathBuf>,
+    /// The definitions of IDoc types in those folders (`*.idoc`), which sources read with.
+    pub idoc_types: Vec<SourceFile>,
 }
 
 /// Reads `path` and the files that it names. All mistakes are returned, also beside a result.
@@ -43,6 +45,7 @@ pub fn load(path: &Path) -> (Option<Written>, Vec<Diagnostic>) {
     let partners = files(&base, &config.partners, &mut problems);
     let mappings = files(&base, &config.mappings, &mut problems);
     let schemas = config.schemas.iter().map(|folder| base.join(&folder.value)).collect();
+    let idoc_types = idoc_types(&base, &config.schemas, &mut problems);
     let plain =
         |files: Vec<(SourceFile, PathBuf)>| files.into_iter().map(|(file, _)| file).collect();
     let written = Written {
@@ -54,6 +57,7 @@ pub fn load(path: &Path) -> (Option<Written>, Vec<Diagnostic>) {
         partners: plain(partners),
         mappings,
         schemas,
+        idoc_types,
     };
     (Some(written), problems.into_list())
 }
@@ -71,6 +75,27 @@ pub fn file(path: &Path) -> Result<SourceFile, Box<Diagnostic>> {
             excerpt: String::new(),
         })),
     }
+}
+
+/// All definitions in the schema folders. A folder without any is fine: it may hold other schemas.
+fn idoc_types(
+    base: &Path,
+    folders: &[Spanned<String>],
+    problems: &mut Problems,
+) -> Vec<SourceFile> {
+    let mut found = Vec::new();
+    for folder in folders {
+        let full = base.join(&folder.value);
+        // The folder is a name, not a pattern.
+        let pattern = format!("{}/*.idoc", glob::Pattern::escape(&full.to_string_lossy()));
+        for path in glob::glob(&pattern).into_iter().flatten().filter_map(Result::ok) {
+            match file(&path) {
+                Ok(file) => found.push(file),
+                Err(error) => problems.add(folder.mark, error.to_string()),
+            }
+        }
+    }
+    found
 }
 
 /// The files of all patterns, each once, in the order of their names.

@@ -4,6 +4,7 @@
 //! reads the files which a configuration names. What holds between them (a route's mapping
 //! exists, its paths are right) is for [`plan`](crate::plan) to say.
 
+pub mod format;
 pub mod load;
 pub mod read;
 pub mod secret;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use waybill_parsers::Path;
 
+pub use crate::config::format::{IdocSource, SourceFormat};
 use crate::config::secret::Secret;
 use crate::diagnostic::{Mark, Spanned};
 
@@ -86,7 +88,9 @@ pub struct Source {
     pub mark: Mark,
     /// What it is.
     pub kind: SourceKind,
-    /// Where its events hold what waybill needs to know.
+    /// What its events are written in. Default JSON.
+    pub format: SourceFormat,
+    /// Where JSON events hold what waybill needs to know.
     pub event: EventPaths,
 }
 
@@ -95,6 +99,15 @@ pub struct Source {
 pub enum SourceKind {
     /// `type: amqp`.
     Amqp(Amqp),
+}
+
+impl SourceKind {
+    /// The most bytes of one event; a larger one fails.
+    pub fn max_message(&self) -> u64 {
+        match self {
+            Self::Amqp(amqp) => amqp.max_message,
+        }
+    }
 }
 
 /// A queue of an AMQP 0-9-1 broker.
@@ -291,6 +304,8 @@ pub struct Route {
     pub when: Option<Spanned<String>>,
     /// The mapping's name.
     pub mapping: Spanned<String>,
+    /// What the document is called where it is an event of its own (`customer.changed`).
+    pub kind: Option<Spanned<String>>,
     /// The partner's name.
     pub partner: Option<Spanned<String>>,
     /// The targets' names.

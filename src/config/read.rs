@@ -8,7 +8,7 @@ use waybill_parsers::Path;
 use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
-    Retry, Route, Source, SourceKind, Target, TargetKind, unit,
+    Retry, Route, Source, SourceKind, Target, TargetKind, format, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -141,14 +141,14 @@ fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
     let kind = fields
         .required("type", problems)
         .and_then(|_| fields.choice("type", problems, &[("amqp", ())]));
-    fields.choice("format", problems, &[("json", ())]);
+    let format = format::read(&mut fields, problems);
     let event = event_paths(fields.optional("event"), problems);
     let amqp = kind.and_then(|()| amqp(&mut fields, problems));
     if kind.is_some() {
         fields.finish(problems);
     }
     let kind = SourceKind::Amqp(amqp?);
-    Some(Source { name: name.value.as_str().into(), mark: name.mark, kind, event })
+    Some(Source { name: name.value.as_str().into(), mark: name.mark, kind, format, event })
 }
 
 fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
@@ -241,6 +241,7 @@ fn route(node: &Node, problems: &mut Problems) -> Option<Route> {
     let on = fields.required("on", problems).map(|node| texts(node, "on", problems));
     let when = fields.text("when", problems);
     let mapping = fields.required_text("mapping", problems);
+    let kind = fields.text("as", problems);
     let partner = fields.text("partner", problems);
     let to = fields.required("to", problems).map(|node| texts(node, "to", problems));
     let words = [("park", OnFailed::Park), ("pass", OnFailed::Pass)];
@@ -251,6 +252,7 @@ fn route(node: &Node, problems: &mut Problems) -> Option<Route> {
         on: on?.into_iter().map(|kind| kind.value).collect(),
         when,
         mapping: mapping?,
+        kind,
         partner,
         to: to?,
         on_failed: on_failed.unwrap_or(OnFailed::Park),

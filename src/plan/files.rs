@@ -23,6 +23,8 @@ pub(super) struct Compiled {
     pub(super) lifecycles: Vec<(Lifecycle, SourceFile)>,
     pub(super) partners: Vec<Arc<Partner>>,
     pub(super) diagnostics: Vec<Diagnostic>,
+    /// The IDoc types that sources read with: those of the configuration and of the mappings.
+    pub(super) idoc_types: Vec<Arc<Schema>>,
     mappings: Vec<(String, Option<MappingAndType>)>,
     broken_partners: Vec<String>,
 }
@@ -55,6 +57,7 @@ pub(super) fn compile(written: &Written, texts: &Texts<'_>, sum: &mut Sha256) ->
         lifecycles: Vec::new(),
         partners: Vec::new(),
         diagnostics: Vec::new(),
+        idoc_types: Vec::new(),
         mappings: Vec::new(),
         broken_partners: Vec::new(),
     };
@@ -75,6 +78,9 @@ pub(super) fn compile(written: &Written, texts: &Texts<'_>, sum: &mut Sha256) ->
         compiled.diagnostics.extend(problems.into_list());
     }
     let mut library = Library { written, texts, sum, types: BTreeMap::new(), reported: Vec::new() };
+    for file in &written.idoc_types {
+        library.read_type(Path::new(&*file.name), file);
+    }
     for (file, folder) in &written.mappings {
         library.sum.update(file.text.as_bytes());
         let mut problems = Problems::new(file.clone());
@@ -91,6 +97,7 @@ pub(super) fn compile(written: &Written, texts: &Texts<'_>, sum: &mut Sha256) ->
         compiled.mappings.push((name.value, mapping));
         compiled.diagnostics.extend(problems.into_list());
     }
+    compiled.idoc_types = library.types.into_values().flatten().collect();
     compiled.diagnostics.append(&mut library.reported);
     compiled
 }
@@ -176,16 +183,20 @@ impl Library<'_> {
                 return known.clone();
             }
             let Ok(file) = (self.texts)(path) else { continue };
-            self.sum.update(file.text.as_bytes());
-            let schema = idoc::read_schema(file.text.as_bytes());
-            let schema = schema.map_err(|list| self.report(&file, &list)).ok().map(Arc::new);
-            self.types.insert(path.clone(), schema.clone());
-            return schema;
+            return self.read_type(path, &file);
         }
         let looked: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         let message = format!("unknown IDoc type `{}`", name.value);
         problems.advise(name.mark, message, format!("looked for {}", looked.join(", ")));
         None
+    }
+
+    fn read_type(&mut self, path: &Path, file: &SourceFile) -> Option<Arc<Schema>> {
+        self.sum.update(file.text.as_bytes());
+        let schema = idoc::read_schema(file.text.as_bytes());
+        let schema = schema.map_err(|list| self.report(file, &list)).ok().map(Arc::new);
+        self.types.insert(path.to_owned(), schema.clone());
+        schema
     }
 
     fn table(

@@ -51,6 +51,16 @@ routes:
         Self { folder }
     }
 
+    /// A site whose configuration is `text`, in which `MAPPINGS` is the folder that ships.
+    pub fn written(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("out")).unwrap();
+        let mappings = Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+        let text = text.replace("MAPPINGS", &mappings.display().to_string());
+        fs::write(folder.path().join("waybill.yaml"), text).unwrap();
+        Self { folder }
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
