@@ -19,6 +19,18 @@ RUN_TESTS = if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) test --workspace --locked --doc --quiet && $(CARGO) nextest run --workspace --locked --no-fail-fast; \
 	else $(CARGO) test --workspace --locked --no-fail-fast; fi
 
+
+# cargo-deny reads advisories from a git repository of this name only (a hash of the database's URL).
+ADVISORIES := target/advisory-db/advisory-db-3157b0e258782691
+ifdef ADVISORY_DB
+DENY = rm -rf $(ADVISORIES) && mkdir -p $(ADVISORIES) && tar -xJf $(ADVISORY_DB) -C $(ADVISORIES) \
+	&& git -C $(ADVISORIES) init -q && git -C $(ADVISORIES) add -A \
+	&& git -C $(ADVISORIES) -c user.name=waybill -c user.email=waybill@localhost commit -qm 'A copy' \
+	&& touch $(ADVISORIES)/.git/FETCH_HEAD && $(CARGO) deny --offline check
+else
+DENY = $(CARGO) deny --offline check licenses bans sources
+endif
+
 .PHONY: help test check prove bench run clean
 
 help: ## Show the targets
@@ -33,11 +45,11 @@ test: ## Format, lints, every test against a private broker; from zero, leaves n
 	WAYBILL_TEST_REQUIRED=1 WAYBILL_BIN=$(TARGET)/debug/waybill WAYBILL_FAULTY_BIN=$(TARGET)/faulty/debug/waybill \
 		tests/broker.sh with $(SHELL) -euo pipefail -c '$(RUN_TESTS)'
 
-check: ## Format and lints; licences and bans when cargo-deny is installed
+check: ## Format, lints; with cargo-deny: licences, bans (ADVISORY_DB=file.tar.xz: advisories too)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny --offline check licenses bans sources; \
-	else echo 'cargo-deny is not installed: licences and bans were not checked'; fi
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(DENY); \
+	else echo 'cargo-deny is not installed: licences, bans and advisories were not checked'; fi
 
 prove: ## The proofs of docs/proof.md: the mix, kills, faults, bad weather (10 minutes)
 	tests/broker.sh install
