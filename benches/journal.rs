@@ -77,6 +77,7 @@ fn batch(first: usize) -> Arc<Batch> {
         at: now(),
         operator: None,
         decisions,
+        files: Vec::new(),
     })
 }
 

@@ -19,6 +19,24 @@ pub struct Arrival {
     pub message_id: Option<String>,
     /// When the source had all of it.
     pub received: Timestamp,
+    /// Where it stood, if it came in a file with others.
+    pub position: Option<FilePosition>,
+}
+
+/// The place of an arrival in a file that the journal knows. It is committed with the event, so
+/// that after a restart the file goes on behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FilePosition {
+    /// The journal's number of the file.
+    pub file: u64,
+    /// Its place among the documents of the file, from 0.
+    pub index: u64,
+    /// The offset of its first byte.
+    pub start: u64,
+    /// How many bytes it has.
+    pub length: u64,
+    /// The offset from which the next document is looked for.
+    pub next_offset: u64,
 }
 
 /// SHA-256 of the raw bytes.

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub use self::inbox::Inbox;
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
-use crate::journal::{Batch, CommitError, Journal, JournalError, Operator, docnum};
+use crate::journal::{Batch, CommitError, FilePart, Journal, JournalError, Operator, docnum};
 use crate::metrics::Metrics;
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
@@ -200,7 +200,7 @@ impl Intake {
     }
 
     async fn commit(&self, batch: &Arc<Batch>) -> Result<(), CommitError> {
-        if batch.decisions.is_empty() {
+        if batch.decisions.is_empty() && batch.files.is_empty() {
             return Ok(());
         }
         crate::fault::point("before-commit");
@@ -269,11 +269,20 @@ fn decide(
     mut numbers: Numbers,
     now: Timestamp,
 ) -> Result<DecidedBatch, JournalError> {
+    let positions: Vec<_> = arrivals.iter().map(|arrival| arrival.position).collect();
     let reads: Vec<_> = arrivals.into_iter().map(|arrival| pipeline::read(plan, arrival)).collect();
-    decide_reads(plan, journal, reads, &mut numbers, now).map(|(decisions, redeliveries)| {
-        DecidedBatch { batch: batch(plan, now, decisions), redeliveries, numbers }
-    })
+    let (decisions, places) = decide_reads(plan, journal, reads, &mut numbers, now)?;
+    let redeliveries = places.iter().filter(|place| place.is_none()).count();
+    let mut batch = batch(plan, now, decisions);
+    let parts = positions.into_iter().zip(places);
+    batch.files = parts
+        .filter_map(|(position, decision)| Some(FilePart { position: position?, decision }))
+        .collect();
+    Ok(DecidedBatch { batch, redeliveries, numbers })
 }
+
+/// Decisions, and for each event its place among them: a redelivery has none.
+type Decided = (Vec<Decision>, Vec<Option<usize>>);
 
 fn decide_reads(
     plan: &Plan,
@@ -281,21 +290,24 @@ fn decide_reads(
     reads: Vec<pipeline::Read>,
     numbers: &mut Numbers,
     now: Timestamp,
-) -> Result<(Vec<Decision>, usize), JournalError> {
+) -> Result<Decided, JournalError> {
     let mut facts = journal.facts(&pipeline::needs(plan, &reads))?;
     let most = pipeline::numbers_per_event(plan) * reads.len() as u64;
     if numbers.left.end - numbers.left.start < most {
         numbers.left = reserve(journal, most.max(NUMBER_BLOCK))?;
     }
     let mut decisions = Vec::with_capacity(reads.len());
-    let mut redeliveries = 0;
+    let mut places = Vec::with_capacity(reads.len());
     for read in reads {
         match pipeline::process(plan, read, &mut facts, &mut numbers.left, now) {
-            Outcome::Decided(decision) => decisions.push(*decision),
-            Outcome::Redelivery => redeliveries += 1,
+            Outcome::Decided(decision) => {
+                places.push(Some(decisions.len()));
+                decisions.push(*decision);
+            }
+            Outcome::Redelivery => places.push(None),
         }
     }
-    Ok((decisions, redeliveries))
+    Ok((decisions, places))
 }
 
 /// Takes a block of document numbers: instance, epoch and a counter that never returns.
@@ -307,7 +319,7 @@ fn reserve(journal: &Journal, count: u64) -> Result<Range<u64>, JournalError> {
 
 fn batch(plan: &Plan, at: Timestamp, decisions: Vec<Decision>) -> Batch {
     let (plan, generation) = (plan.digest(), plan.generation());
-    Batch { plan, generation, at, operator: None, decisions }
+    Batch { plan, generation, at, operator: None, decisions, files: Vec::new() }
 }
 
 /// The one decision of a batch, as the failure that the journal's refusal makes it.

@@ -179,6 +179,7 @@ fn site_with_a_journal() -> Site {
         raw: raw.into(),
         message_id: None,
         received: now,
+        position: None,
     };
     let reads: Vec<_> = raws.into_iter().map(|raw| pipeline::read(&plan, arrival(raw))).collect();
     let mut facts = journal.facts(&pipeline::needs(&plan, &reads)).unwrap();
@@ -190,7 +191,14 @@ fn site_with_a_journal() -> Site {
         }
     });
     let decisions = decisions.collect();
-    let batch = Batch { plan: plan.digest(), generation: 1, at: now, operator: None, decisions };
+    let batch = Batch {
+        plan: plan.digest(),
+        generation: 1,
+        at: now,
+        operator: None,
+        decisions,
+        files: Vec::new(),
+    };
     journal.commit_blocking(Arc::new(batch)).unwrap();
     journal.close();
     site

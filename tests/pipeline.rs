@@ -40,6 +40,7 @@ impl World {
             raw: Arc::from(raw),
             message_id: message_id.map(str::to_owned),
             received: Timestamp::UNIX_EPOCH,
+            position: None,
         }
     }
 

@@ -56,7 +56,13 @@ pub(super) fn try_event(
     let name = source(&written, options)?;
     let raw = event(&options.event)?;
     let now = clock();
-    let arrival = Arrival { source: name.into(), raw: raw.into(), message_id: None, received: now };
+    let arrival = Arrival {
+        source: name.into(),
+        raw: raw.into(),
+        message_id: None,
+        received: now,
+        position: None,
+    };
     let read = pipeline::read(&plan, arrival);
     let mut facts = facts(&written, &pipeline::needs(&plan, std::slice::from_ref(&read)))?;
     let mut numbers = NUMBERS;

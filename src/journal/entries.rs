@@ -193,6 +193,28 @@ impl Entries {
         self.line("unpark").number(event).end();
     }
 
+    /// Documents of a file will come: its size and how many.
+    pub(super) fn file(
+        &mut self,
+        file: u64,
+        source: &str,
+        digest: &Digest,
+        (size, documents): (u64, u64),
+    ) {
+        self.line("file")
+            .number(file)
+            .word(source)
+            .digest(digest)
+            .number(size)
+            .number(documents)
+            .end();
+    }
+
+    /// A file is over.
+    pub(super) fn filed(&mut self, file: u64, outcome: &str) {
+        self.line("filed").number(file).word(outcome).end();
+    }
+
     /// The counters from `from` to before `to` are given out.
     pub(super) fn numbers(&mut self, range: &str, from: u64, to: u64) {
         self.line("numbers").word(range).number(from).number(to).end();

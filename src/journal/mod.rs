@@ -15,6 +15,7 @@
 mod checkpoint;
 mod entries;
 mod error;
+mod files;
 mod filling;
 mod numbers;
 mod owner;
@@ -47,7 +48,9 @@ use crate::journal::writer::{Command, QUEUE, Writer};
 pub use crate::facts::{Facts, Needs};
 
 pub use self::error::{CommitError, JournalError};
+pub use self::files::{FailedPart, FileOutcome, FilePart, FileRow, NewFile};
 pub use self::numbers::{counter, docnum};
+pub use self::owner::network_fs;
 pub use self::query::Reader;
 pub use self::request::{
     Action, ActionDone, Anchor, Batch, Committed, Done, Operator, Sizes, What,

@@ -52,19 +52,23 @@ fn pid_in(file: &mut File) -> String {
 
 /// Refuses a directory on a network file system.
 pub(super) fn refuse_network(directory: &Path) -> Result<(), JournalError> {
-    let facts =
-        rustix::fs::statfs(directory).map_err(|error| JournalError::io(directory)(error.into()))?;
-    // The kernel's word is 32 bits wide, in a field whose width and sign differ by platform.
-    match network_fs(facts.f_type as u32) {
+    match network_fs(directory).map_err(JournalError::io(directory))? {
         Some(kind) => Err(JournalError::NetworkFs { path: directory.to_owned(), kind }),
         None => Ok(()),
     }
 }
 
+/// The kind of network file system that a directory is on, if it is on one.
+pub fn network_fs(directory: &Path) -> std::io::Result<Option<&'static str>> {
+    let facts = rustix::fs::statfs(directory)?;
+    // The kernel's word is 32 bits wide, in a field whose width and sign differ by platform.
+    Ok(kind_of(facts.f_type as u32))
+}
+
 /// The name of the network file system with that magic number (`linux/magic.h`), if it is one.
 ///
 /// FUSE is refused as a whole: the number does not tell sshfs from the rest.
-fn network_fs(magic: u32) -> Option<&'static str> {
+fn kind_of(magic: u32) -> Option<&'static str> {
     match magic {
         0x0000_6969 => Some("NFS"),
         0x0000_517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB (CIFS)"),
@@ -88,11 +92,11 @@ mod tests {
     #[test]
     fn network_file_systems_are_refused_by_their_number() {
         for magic in [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x0102_1997, 0x6573_5546] {
-            assert!(network_fs(magic).is_some(), "{magic:x}");
+            assert!(kind_of(magic).is_some(), "{magic:x}");
         }
         // ext4, xfs, btrfs, tmpfs, overlayfs, zfs
         for magic in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1] {
-            assert_eq!(network_fs(magic), None, "{magic:x}");
+            assert_eq!(kind_of(magic), None, "{magic:x}");
         }
     }
 

@@ -174,6 +174,7 @@ impl Reader {
                     raw: raw.into(),
                     message_id: Some(row.get(2)?),
                     received: timestamp(row.get(3)?),
+                    position: None,
                 })
             });
             Ok(arrival.optional()?)

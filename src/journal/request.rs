@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::delivery::{DeliveryId, Due, State};
 use crate::event::{Decision, Digest};
+use crate::journal::files::FilePart;
 
 /// Who asked for something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Batch {
     pub operator: Option<Operator>,
     /// The decisions, in the order in which the events came.
     pub decisions: Vec<Decision>,
+    /// The documents of files among them, redeliveries included, in their order.
+    pub files: Vec<FilePart>,
 }
 
 /// A batch that is durable.

@@ -15,7 +15,8 @@ use crate::event::Verdict;
 use crate::journal::error::JournalError;
 
 /// Every step from an empty file to today's tables. A step that was released is never changed.
-pub(super) const MIGRATIONS: &[&str] = &["
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
 CREATE TABLE meta (name TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 CREATE TABLE commits (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, previous BLOB NOT NULL,
     hash BLOB NOT NULL, entries BLOB NOT NULL);
@@ -51,7 +52,18 @@ CREATE TABLE parked (key TEXT PRIMARY KEY, event INTEGER NOT NULL, at INTEGER NO
 CREATE TABLE words (bucket INTEGER NOT NULL, hash INTEGER NOT NULL, event INTEGER NOT NULL,
     PRIMARY KEY (bucket, hash, event)) WITHOUT ROWID;
 CREATE TABLE numbers (range TEXT PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE files (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, name TEXT NOT NULL,
+    digest BLOB NOT NULL, size INTEGER NOT NULL, documents INTEGER NOT NULL,
+    begun INTEGER NOT NULL, next_offset INTEGER NOT NULL, next_index INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL, failed INTEGER NOT NULL, ended INTEGER, outcome INTEGER);
+CREATE INDEX files_open ON files (source) WHERE ended IS NULL;
+CREATE INDEX files_digest ON files (digest);
+CREATE TABLE file_failures (file INTEGER NOT NULL, place INTEGER NOT NULL, event INTEGER NOT NULL,
+    start INTEGER NOT NULL, length INTEGER NOT NULL, PRIMARY KEY (file, place)) WITHOUT ROWID;
+",
+];
 
 /// Events per bucket of `words`, as a power of two.
 pub(super) const BUCKET_BITS: u32 = 12;

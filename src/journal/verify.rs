@@ -123,7 +123,7 @@ impl<'t> Lines<'t> {
                 ("settled" | "release" | "discard", Some(id)) => {
                     lines.deliveries.insert(id, words);
                 }
-                ("journal" | "plan" | "operator" | "unpark" | "numbers", _) => {}
+                ("journal" | "plan" | "operator" | "unpark" | "numbers" | "file" | "filed", _) => {}
                 (verb, _) => drop(lines.unknown.insert(verb)),
             }
         }

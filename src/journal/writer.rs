@@ -9,6 +9,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,6 +17,7 @@ use crate::delivery::Settlement;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::entries::{Entries, link};
 use crate::journal::error::CommitError;
+use crate::journal::files::{self, FileOutcome, NewFile};
 use crate::journal::filling::{Filling, Head, Names};
 use crate::journal::numbers::{COUNTERS, SideFile};
 use crate::journal::owner::Owner;
@@ -40,6 +42,16 @@ pub(super) enum Command {
         count: u64,
         reply: Reply<Range<u64>>,
     },
+    BeginFiles {
+        files: Vec<NewFile>,
+        at: Timestamp,
+        reply: Reply<Vec<u64>>,
+    },
+    EndFiles {
+        files: Vec<(u64, FileOutcome)>,
+        at: Timestamp,
+        reply: Reply<()>,
+    },
     Close(oneshot::Sender<()>),
     #[cfg(test)]
     Sql(String, oneshot::Sender<rusqlite::Result<()>>),
@@ -51,6 +63,7 @@ enum Answer {
     Done,
     Acted(ActionDone),
     Numbers(Range<u64>),
+    Files(Vec<u64>),
 }
 
 impl Command {
@@ -62,6 +75,7 @@ impl Command {
                 settlements.iter().map(|settlement| nanoseconds(settlement.at)).max().unwrap_or(0)
             }
             Self::Act(action, _) => nanoseconds(action.at),
+            Self::BeginFiles { at, .. } | Self::EndFiles { at, .. } => nanoseconds(*at),
             _ => 0,
         }
     }
@@ -76,6 +90,9 @@ impl Command {
             (Self::Act(_, reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Reserve { reply, .. }, Ok(Answer::Numbers(it))) => drop(reply.send(Ok(it))),
             (Self::Reserve { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+            (Self::BeginFiles { reply, .. }, Ok(Answer::Files(it))) => drop(reply.send(Ok(it))),
+            (Self::BeginFiles { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
+            (Self::EndFiles { reply, .. }, answer) => drop(reply.send(answer.map(|_| ()))),
             // The other pairs do not occur; their callers see a closed channel.
             _ => {}
         }
@@ -213,11 +230,27 @@ impl Writer {
             entries: &mut self.entries,
         };
         match command {
-            Command::Batch(batch, _) => record(&mut filling, batch).map(Answer::Committed),
+            // Nothing but redeliveries: files move on, and that is no link of the chain.
+            Command::Batch(batch, _) if batch.decisions.is_empty() => {
+                files::advance(&mut filling, batch, &[])?;
+                let commit = filling.head.number;
+                Ok(Answer::Committed(Committed { commit, events: vec![], deliveries: vec![] }))
+            }
+            Command::Batch(batch, _) => {
+                let committed = record(&mut filling, batch)?;
+                files::advance(&mut filling, batch, &committed.events)?;
+                Ok(Answer::Committed(committed))
+            }
             Command::Settle(settlements, _) => {
                 settle(&mut filling, settlements).map(|()| Answer::Done)
             }
             Command::Act(action, _) => act(&mut filling, action).map(Answer::Acted),
+            Command::BeginFiles { files, at, .. } => {
+                files::begin(&mut filling, files, *at).map(Answer::Files)
+            }
+            Command::EndFiles { files, at, .. } => {
+                files::end(&mut filling, files, *at).map(|()| Answer::Done)
+            }
             Command::Reserve { range, count, .. } => {
                 let counters = reserve(&mut filling, range, *count)?;
                 self.side.pending(range, &counters);

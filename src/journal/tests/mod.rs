@@ -118,7 +118,14 @@ fn stepped(mut decision: Decision, from: Option<&str>, status: &str) -> Decision
 }
 
 fn batch(decisions: Vec<Decision>) -> Batch {
-    Batch { plan: Digest::of(b"plan"), generation: 1, at: at(1), operator: None, decisions }
+    Batch {
+        plan: Digest::of(b"plan"),
+        generation: 1,
+        at: at(1),
+        operator: None,
+        decisions,
+        files: Vec::new(),
+    }
 }
 
 fn commit(journal: &Journal, decisions: Vec<Decision>) -> Committed {

@@ -139,9 +139,9 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
         schema::MIGRATIONS.iter().copied().chain(["CREATE TABLE later (x)"]).collect();
     let mut connection = rusqlite::Connection::open(place.path()).unwrap();
     schema::migrate(&mut connection, &place.path(), &next).unwrap();
-    assert_eq!(schema::version(&connection).unwrap(), 2);
-    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v1")).unwrap();
-    assert_eq!(schema::version(&backup).unwrap(), 1);
+    assert_eq!(schema::version(&connection).unwrap(), 3);
+    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v2")).unwrap();
+    assert_eq!(schema::version(&backup).unwrap(), 2);
     let events: i64 = backup.query_row("SELECT count(*) FROM events", [], |r| r.get(0)).unwrap();
     assert_eq!(events, 1);
     drop(connection);
@@ -149,7 +149,7 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
         Journal::open(&place.options(), at(0)).unwrap_err(),
         Journal::open_read_only(&place.path()).unwrap_err(),
     ] {
-        assert!(matches!(error, JournalError::Newer { found: 2, known: 1, .. }), "{error}");
+        assert!(matches!(error, JournalError::Newer { found: 3, known: 2, .. }), "{error}");
     }
 }
 

@@ -193,6 +193,7 @@ impl Open {
             raw: delivery.data.into(),
             message_id,
             received: (context.clock)(),
+            position: None,
         };
         // The intake ends after the sources; a receipt that it does not take is dropped, and the
         // message stays with the broker.
