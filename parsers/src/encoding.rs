@@ -88,21 +88,25 @@ impl Encoding {
     /// Appends the text that `bytes` mean; says whether all of them mean something. What means
     /// nothing becomes U+FFFD.
     pub fn decode(self, bytes: &[u8], out: &mut String) -> bool {
-        let start = out.len();
         match self.0 {
-            Kind::Utf8 => out.push_str(&String::from_utf8_lossy(bytes)),
-            Kind::Latin1 => out.extend(bytes.iter().map(|byte| char::from(*byte))),
+            Kind::Utf8 => {
+                let text = String::from_utf8_lossy(bytes);
+                out.push_str(&text);
+                // What is valid is borrowed.
+                matches!(text, std::borrow::Cow::Borrowed(_))
+            }
+            Kind::Latin1 => {
+                out.extend(bytes.iter().map(|byte| char::from(*byte)));
+                true
+            }
             Kind::Utf16Le => decode_utf16(bytes, u16::from_le_bytes, out),
             Kind::Utf16Be => decode_utf16(bytes, u16::from_be_bytes, out),
             Kind::Other(other) => {
                 let (text, malformed) = other.decode_without_bom_handling(bytes);
                 out.push_str(&text);
-                return !malformed;
+                !malformed
             }
         }
-        // A replacement character that was sent as such is as good as none.
-        matches!(self.0, Kind::Latin1)
-            || !out.get(start..).is_some_and(|text| text.contains(char::REPLACEMENT_CHARACTER))
     }
 
     /// Appends `text` in this encoding.
@@ -173,14 +177,17 @@ impl Encoding {
     }
 }
 
-fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16, out: &mut String) {
+fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16, out: &mut String) -> bool {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let units = pairs.iter().map(|pair| unit(*pair));
-    let characters = char::decode_utf16(units);
-    out.extend(characters.map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    let mut whole = rest.is_empty();
+    for character in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
+        whole &= character.is_ok();
+        out.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
+    }
     if !rest.is_empty() {
         out.push(char::REPLACEMENT_CHARACTER);
     }
+    whole
 }
 
 impl fmt::Debug for Encoding {

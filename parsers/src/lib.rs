@@ -7,14 +7,19 @@
 //! | module | format |
 //! |---|---|
 //! | [`edifact`] | UN/EDIFACT interchanges (ISO 9735), versions 1 to 4, and CONTRL |
-//! | [`idoc`] | SAP IDoc flat files of release 4.x, definitions of IDoc types |
-//! | [`json`] | JSON, JSON Schema |
+//! | [`csv`] | CSV and other delimited files |
+//! | [`fixed`], [`vda`] | files of fixed-length records by definition; VDA 4905 and 4913 |
+//! | [`idoc`] | SAP IDocs: flat files, IDoc-XML, status records, definitions of IDoc types |
+//! | [`json`] | JSON, JSON Lines, JSON Schema |
 //! | [`segment`] | segments with separators, which EDIFACT and X12 share |
 //! | [`x12`] | ANSI X12 interchanges, and TA1, 997 and 999 |
+//! | [`xml`] | XML of any vocabulary |
 
+pub mod csv;
 pub mod document;
 pub mod edifact;
 pub mod encoding;
+pub mod fixed;
 pub mod format;
 pub mod idoc;
 pub mod json;
@@ -22,6 +27,7 @@ pub mod path;
 pub mod reading;
 pub mod schema;
 pub mod segment;
+pub mod vda;
 pub mod x12;
 pub mod xml;
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use waybill_parsers::idoc::xml::Namespace;
 use waybill_parsers::idoc::{self, Newline, RecordLength, Types};
-use waybill_parsers::{Document, FrameError, Limits, Reading};
+use waybill_parsers::{Document, FrameError, Kind, Limits, Reading};
 
 fn corpus(folder: &str) -> Vec<PathBuf> {
     let folder =
@@ -168,8 +168,7 @@ fn real_and_derived_xml_is_read() {
             match reading {
                 Ok(reading) => {
                     let segments = reading.document.root().descendants();
-                    let segments =
-                        segments.filter(|node| node.kind() == waybill_parsers::Kind::Segment);
+                    let segments = segments.filter(|node| node.kind() == Kind::Segment);
                     let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
                     for problem in &reading.problems {
                         *codes.entry(problem.code).or_default() += 1;
@@ -208,6 +207,57 @@ fn derived_xml_equals_its_flat_file() {
             assert_eq!(flat.document, xml.document, "{stem}");
         }
     }
+}
+
+/// Documents, records and verdict, as the table has them.
+fn verdict(readings: &[Result<Reading, FrameError>]) -> String {
+    let is_segment = |node: &waybill_parsers::Node<'_>| node.kind() == Kind::Segment;
+    let read = readings.iter().flatten();
+    let records: usize =
+        read.map(|r| r.document.root().descendants().filter(is_segment).count()).sum();
+    let worst = readings.iter().map(|reading| match reading {
+        Err(_) => 3,
+        Ok(reading) if reading.is_refused() => 2,
+        Ok(reading) => usize::from(!reading.problems.is_empty()),
+    });
+    let verdict = ["clean", "warned", "refused", "frame"][worst.max().unwrap_or(0)];
+    format!("{}\t{records}\t{verdict}", readings.iter().flatten().count())
+}
+
+#[test]
+fn the_corpus_gives_its_verdicts() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let table = fs::read_to_string(root.join("testdata/verdicts/idoc.tsv")).unwrap();
+    let files: usize =
+        ["flat", "xml", "xml_derived"].map(|folder| corpus(folder).len()).iter().sum();
+    if files == 0 {
+        return;
+    }
+    let types = types();
+    let (mut rows, mut wrong) = (0, Vec::new());
+    for row in table.lines().filter(|line| !line.starts_with('#')).skip(1) {
+        let columns: Vec<_> = row.split('\t').collect();
+        let bytes = fs::read(root.join("../shared/corpus/idoc").join(columns[0])).unwrap();
+        let readings: Vec<_> = if columns[0].starts_with("flat") {
+            let limits = Limits::default();
+            idoc::Reader::new(bytes.as_slice(), Arc::clone(&types), limits).collect()
+        } else {
+            read_xml(&bytes, &types)
+        };
+        // Where the reader disagreed, the last column begins with what it said.
+        let expected = columns[5]
+            .split_once(": ")
+            .map_or_else(|| columns[1..4].join("\t"), |(found, _)| found.replace(' ', "\t"));
+        let found = verdict(&readings);
+        rows += 1;
+        if found != expected {
+            let problems = readings.iter().flatten().flat_map(|reading| &reading.problems);
+            let problems: Vec<_> = problems.take(3).map(ToString::to_string).collect();
+            wrong.push(format!("{}: {found}, expected {expected}: {problems:?}", columns[0]));
+        }
+    }
+    assert_eq!(rows, files);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 const NOTE: &str = r#"<ALEAUD01><IDOC BEGIN="1"><EDI_DC40 SEGMENT="1"><IDOCTYP>ALEAUD01</IDOCTYP></EDI_DC40><E1ADHDR SEGMENT="1"><MESTYP_LNG>A&amp;B</MESTYP_LNG><E1STATE SEGMENT="1"><DOCNUM>0000000000000042</DOCNUM><STATUS>53</STATUS></E1STATE></E1ADHDR></IDOC></ALEAUD01>"#;

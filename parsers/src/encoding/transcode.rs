@@ -20,6 +20,8 @@ pub(crate) struct Transcode<R> {
     at: usize,
     /// Bytes of the input that were consumed.
     position: u64,
+    /// Bytes of the input that were decoded; what means nothing can have less than its text.
+    decoded: u64,
     lines: u64,
     /// Characters consumed of the current line.
     columns: u64,
@@ -38,6 +40,7 @@ impl<R: BufRead> Transcode<R> {
             text: String::new(),
             at: 0,
             position: 0,
+            decoded: 0,
             lines: 0,
             columns: 0,
             budget: usize::MAX,
@@ -69,6 +72,7 @@ impl<R: BufRead> Transcode<R> {
         self.encoding = encoding;
         self.taken = mark.min(self.head.len());
         self.position = self.taken as u64;
+        self.decoded = self.position;
         self.decoder = match encoding.0 {
             Kind::Utf8 => None,
             Kind::Utf16Le => Some(encoding_rs::UTF_16LE.new_decoder_without_bom_handling()),
@@ -138,6 +142,7 @@ impl<R: BufRead> Transcode<R> {
             }
             self.text = text;
             self.consume_raw(count);
+            self.decoded += count as u64;
             if count == 0 {
                 // A decoder that was told of the end must not be used again.
                 return Ok(());
@@ -168,6 +173,9 @@ impl<R: BufRead> Transcode<R> {
         self.lines += lines;
         self.columns = columns;
         self.position += raw as u64;
+        if encoding != Encoding::UTF_8 {
+            self.position = self.position.min(self.decoded);
+        }
     }
 
     /// Bytes that `fill_buf` has returned and that are still there.

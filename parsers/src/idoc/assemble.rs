@@ -7,11 +7,13 @@ use std::sync::Arc;
 
 use crate::document::{Builder, Document, Kind};
 use crate::encoding::Encoding;
-use crate::idoc::columns::{Columns, DataRecord, data_record};
+use crate::fixed::columns::Columns;
+use crate::fixed::index::Index;
+use crate::fixed::nest::{Nest, Open};
 use crate::idoc::control::{CONTROL, Release, SDATA_LENGTH};
-use crate::idoc::nest::{Nest, Open};
+use crate::idoc::header::{DataRecord, data_record};
 use crate::idoc::read::ReadOptions;
-use crate::idoc::types::{Type, Types};
+use crate::idoc::types::{Types, segments_of};
 use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId};
@@ -25,7 +27,7 @@ pub(super) struct Assembly<'l> {
     limits: &'l Limits,
     /// Where the document begins in the input.
     start: u64,
-    kind: Option<Arc<Type>>,
+    kind: Option<Arc<Index>>,
     builder: Builder,
     problems: Problems,
     nest: Nest,
@@ -101,7 +103,7 @@ impl<'l> Assembly<'l> {
             self.check_number(&record);
             return Ok(());
         };
-        let candidates = kind.segment(record.definition);
+        let candidates = segments_of(&kind, record.definition);
         if candidates.is_empty() {
             let message = "the type does not declare this segment; kept undecoded";
             self.problem(Severity::Warning, "unknown-segment", record.definition, message);
@@ -145,7 +147,7 @@ impl<'l> Assembly<'l> {
         FrameError { code, message, place: self.place.clone() }
     }
 
-    fn open_below(&mut self, kind: &Type, depth: usize, id: ElementId, record: &DataRecord<'_>) {
+    fn open_below(&mut self, kind: &Index, depth: usize, id: ElementId, record: &DataRecord<'_>) {
         self.close_to(Some(kind), depth + 1);
         let entry = self.nest.enter(kind.home(id).1);
         let element = kind.schema.element(id);
@@ -167,7 +169,7 @@ impl<'l> Assembly<'l> {
     }
 
     /// Opens a segment whose parent did not come, below the root.
-    fn open_orphan(&mut self, kind: &Type, candidates: &[ElementId], record: &DataRecord<'_>) {
+    fn open_orphan(&mut self, kind: &Index, candidates: &[ElementId], record: &DataRecord<'_>) {
         self.close_to(Some(kind), 1);
         let id = candidates.first().copied().unwrap_or(ElementId::ROOT);
         let element = kind.schema.element(id);
@@ -206,7 +208,7 @@ impl<'l> Assembly<'l> {
     }
 
     /// Closes segments until `depth` of them are open, and reports what is missing in them.
-    fn close_to(&mut self, kind: Option<&Type>, depth: usize) {
+    fn close_to(&mut self, kind: Option<&Index>, depth: usize) {
         while self.nest.depth() > depth {
             if let (Some(kind), Some(open)) = (kind, self.nest.last().cloned()) {
                 for (element, count) in open.missing(kind, &self.nest) {

@@ -7,13 +7,13 @@
 use crate::schema::{DataType, Element};
 
 /// What is wrong with a value.
-pub(super) struct Fault {
-    pub(super) code: &'static str,
-    pub(super) message: String,
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
 }
 
 /// Checks a value that is not blank. The message names the rule and never the value.
-pub(super) fn value(field: &Element, text: &str) -> Option<Fault> {
+pub(crate) fn value(field: &Element, text: &str) -> Option<Fault> {
     let (code, message) = match field.data {
         DataType::Digits if !text.bytes().all(|byte| byte.is_ascii_digit()) => {
             ("not-digits", "digits only expected".to_owned())

@@ -42,13 +42,12 @@
 //! ```
 
 mod assemble;
-mod check;
-mod columns;
+pub(crate) mod check;
 mod control;
-mod definition;
+pub(crate) mod definition;
 mod frame;
+mod header;
 pub mod import;
-mod nest;
 mod read;
 mod record;
 mod types;

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::document::Kind;
+use crate::fixed::index::Index;
 use crate::schema::{ElementId, Schema};
 
 /// IDoc types by basic type and extension.
 #[derive(Clone, Debug, Default)]
 pub struct Types {
-    types: HashMap<String, Vec<Arc<Type>>>,
+    types: HashMap<String, Vec<Arc<Index>>>,
 }
 
 impl Types {
@@ -23,7 +23,7 @@ impl Types {
     pub fn add(&mut self, schema: Arc<Schema>) {
         let known = self.types.entry(schema.name().to_owned()).or_default();
         known.retain(|other| extension(&other.schema) != extension(&schema));
-        known.push(Arc::new(Type::new(schema)));
+        known.push(Arc::new(Index::new(schema)));
     }
 
     /// The schema of a type. An extension that is not known is read as its basic type.
@@ -33,7 +33,7 @@ impl Types {
 
     /// The type that a root element names: a basic type, or an extension of one.
     pub(super) fn named<'a>(&'a self, name: &'a str) -> (&'a str, &'a str) {
-        let is_extension = |found: &&Arc<Type>| extension(&found.schema) == name;
+        let is_extension = |found: &&Arc<Index>| extension(&found.schema) == name;
         let all = self.types.values().flatten().filter(is_extension);
         let extended = all.min_by_key(|found| found.schema.name());
         match extended.filter(|_| !name.is_empty() && !self.types.contains_key(name)) {
@@ -43,7 +43,7 @@ impl Types {
     }
 
     /// The type, and whether it is the very extension.
-    pub(super) fn lookup(&self, basic: &str, extended: &str) -> Option<(&Arc<Type>, bool)> {
+    pub(super) fn lookup(&self, basic: &str, extended: &str) -> Option<(&Arc<Index>, bool)> {
         let known = self.types.get(basic)?;
         let named = |name: &str| known.iter().find(|found| extension(&found.schema) == name);
         match named(extended) {
@@ -57,69 +57,31 @@ fn extension(schema: &Schema) -> &str {
     schema.element(schema.root()).definition.as_deref().unwrap_or("")
 }
 
-/// A schema with the indexes of a reader.
-#[derive(Debug)]
-pub(super) struct Type {
-    pub(super) schema: Arc<Schema>,
-    /// By segment definition, and by segment type where no definition has that name.
-    segments: HashMap<String, Vec<ElementId>>,
-    /// Of every element: its parent, and its position among the parent's children.
-    homes: Vec<(ElementId, u32)>,
-}
-
-impl Type {
-    fn new(schema: Arc<Schema>) -> Self {
-        let mut homes = vec![(schema.root(), 0); schema.elements().len()];
-        let mut segments: HashMap<String, Vec<ElementId>> = HashMap::new();
-        for (id, element) in schema.elements() {
-            for (position, child) in element.children().iter().enumerate() {
-                if let Some(home) = homes.get_mut(child.index()) {
-                    *home = (id, u32::try_from(position).unwrap_or(u32::MAX));
-                }
-            }
-            if let (Kind::Segment, Some(definition)) = (element.kind, &element.definition) {
-                segments.entry(definition.clone()).or_default().push(id);
-            }
-        }
-        let defined: Vec<String> = segments.keys().cloned().collect();
-        for (id, element) in schema.elements().filter(|(_, e)| e.kind == Kind::Segment) {
-            if !defined.contains(&element.name) {
-                segments.entry(element.name.clone()).or_default().push(id);
-            }
-        }
-        Self { schema, segments, homes }
+/// Where the segment definition `name` is declared; more than once where a segment type is used
+/// below several parents.
+///
+/// The dictionary decides. Only for a definition of another release is the type guessed by SAP's
+/// rule: `E1` and `Z1` become `E2` and `Z2`, and later versions add three digits. The rule fails
+/// for types that end in three digits themselves (`E1P1000`).
+pub(super) fn segments_of<'t>(index: &'t Index, name: &str) -> &'t [ElementId] {
+    let found = index.declared(name);
+    if !found.is_empty() {
+        return found;
     }
-
-    /// Where the segment definition `name` is declared; more than once where a segment type is
-    /// used below several parents.
-    ///
-    /// The dictionary decides. Only for a definition of another release is the type guessed by
-    /// SAP's rule: `E1` and `Z1` become `E2` and `Z2`, and later versions add three digits. The
-    /// rule fails for types that end in three digits themselves (`E1P1000`).
-    pub(super) fn segment(&self, name: &str) -> &[ElementId] {
-        if let Some(found) = self.segments.get(name) {
-            return found;
-        }
-        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let versioned = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
-        let unversioned = versioned.filter(|(_, end)| digits(end)).map(|(start, _)| start);
-        let guesses = [Some(name), unversioned].into_iter().flatten();
-        let found = guesses.filter_map(|guess| {
-            let head = guess.split_at_checked(2);
-            let swapped = match head {
-                Some(("E2", rest)) => format!("E1{rest}"),
-                Some(("Z2", rest)) => format!("Z1{rest}"),
-                _ => guess.to_owned(),
-            };
-            self.segments.get(&swapped)
-        });
-        found.map(Vec::as_slice).next().unwrap_or_default()
-    }
-
-    /// The parent of a segment, and the segment's position among its children.
-    pub(super) fn home(&self, id: ElementId) -> (ElementId, u32) {
-        self.homes.get(id.index()).copied().unwrap_or((ElementId::ROOT, 0))
-    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let versioned = name.len().checked_sub(3).and_then(|at| name.split_at_checked(at));
+    let unversioned = versioned.filter(|(_, end)| digits(end)).map(|(start, _)| start);
+    let guesses = [Some(name), unversioned].into_iter().flatten();
+    let mut found = guesses.filter_map(|guess| {
+        let head = guess.split_at_checked(2);
+        let swapped = match head {
+            Some(("E2", rest)) => format!("E1{rest}"),
+            Some(("Z2", rest)) => format!("Z1{rest}"),
+            _ => guess.to_owned(),
+        };
+        Some(index.declared(&swapped)).filter(|found| !found.is_empty())
+    });
+    found.next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -143,7 +105,7 @@ mod tests {
         let types = sample();
         let (found, exact) = types.lookup("T01", "").unwrap();
         let name = |definition: &str| {
-            let ids = found.segment(definition);
+            let ids = segments_of(found, definition);
             ids.first().map(|id| found.schema.element(*id).name.as_str())
         };
         assert!(exact);

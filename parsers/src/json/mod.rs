@@ -1,4 +1,4 @@
-//! JSON (RFC 8259): reader, writer, and the subset of JSON Schema that describes events.
+//! JSON (RFC 8259) and JSON Lines: reader, writer, and the subset of JSON Schema that describes events.
 //!
 //! Objects become [`Kind::Group`], arrays [`Kind::List`] with unnamed items, and scalars
 //! [`Kind::Text`], [`Kind::Number`] (in its source notation), [`Kind::Bool`] and [`Kind::Null`].
@@ -23,11 +23,13 @@
 //! # Ok::<(), waybill_parsers::FrameError>(())
 //! ```
 
+mod lines;
 mod read;
 mod schema;
 mod token;
 mod write;
 
+pub use lines::{Lines, write_line};
 pub use read::read;
 pub use schema::read_schema;
 pub use write::{write, write_pretty};

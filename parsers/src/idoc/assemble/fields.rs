@@ -2,13 +2,15 @@
 
 use crate::document::Kind;
 use crate::encoding::Encoding;
+use crate::fixed::columns::Columns;
+use crate::fixed::index::Index;
 use crate::idoc::assemble::{Assembly, SDATA};
 use crate::idoc::check;
-use crate::idoc::columns::{Columns, DataRecord};
 use crate::idoc::control::{
     CONTROL, EDI_DC, EDI_DC40, EDI_DS40, EDI_DS40_LENGTH, Release, SDATA_LENGTH, STATUS,
 };
-use crate::idoc::types::{Type, Types};
+use crate::idoc::header::DataRecord;
+use crate::idoc::types::Types;
 use crate::reading::{Place, Severity};
 use crate::schema::{Element, ElementId};
 
@@ -129,7 +131,7 @@ impl Assembly<'_> {
     }
 
     /// Decodes the segment data into the segment opened last.
-    pub(super) fn fields(&mut self, kind: &Type, record: &DataRecord<'_>) {
+    pub(super) fn fields(&mut self, kind: &Index, record: &DataRecord<'_>) {
         let Some(id) = self.nest.last().map(|open| open.id) else {
             return;
         };

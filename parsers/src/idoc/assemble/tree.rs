@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use crate::document::Kind;
+use crate::fixed::columns::Columns;
+use crate::fixed::index::Index;
 use crate::idoc::assemble::Assembly;
 use crate::idoc::check;
-use crate::idoc::columns::{Columns, DataRecord};
 use crate::idoc::control::{CONTROL, EDI_DC40};
-use crate::idoc::types::Types;
+use crate::idoc::header::DataRecord;
+use crate::idoc::types::{Types, segments_of};
 use crate::reading::{FrameError, Place, Severity};
 use crate::schema::ElementId;
 
@@ -184,7 +186,8 @@ impl Assembly<'_> {
     ) {
         self.at_segment(place);
         let kind = self.kind.clone();
-        let candidates = kind.as_ref().map_or_else(Vec::new, |k| k.segment(definition).to_vec());
+        let candidates =
+            kind.as_ref().map_or_else(Vec::new, |k| segments_of(k, definition).to_vec());
         let known = match (kind.as_deref(), self.place_in(kind.as_ref(), &candidates, parent)) {
             (Some(kind), Some((depth, id))) => {
                 self.open_below(kind, depth, id, &blank(number, parent));
@@ -214,7 +217,7 @@ impl Assembly<'_> {
 
     fn place_in(
         &self,
-        kind: Option<&Arc<crate::idoc::types::Type>>,
+        kind: Option<&Arc<Index>>,
         candidates: &[ElementId],
         parent: Option<u32>,
     ) -> Option<(usize, ElementId)> {

@@ -10,10 +10,10 @@ use nom::{IResult, Parser};
 
 /// A word of a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Word {
-    pub(super) text: String,
+pub(crate) struct Word {
+    pub(crate) text: String,
     /// Bytes from the start of the line.
-    pub(super) at: usize,
+    pub(crate) at: usize,
 }
 
 fn quote(input: &str) -> IResult<&str, String> {
@@ -28,7 +28,7 @@ fn word(input: &str) -> IResult<&str, String> {
 }
 
 /// Words, and what is left from the first character that begins none.
-pub(super) fn words(line: &str) -> IResult<&str, Vec<Word>> {
+pub(crate) fn words(line: &str) -> IResult<&str, Vec<Word>> {
     let located = pair(preceded(space0, rest_len), word);
     let words = fold_many0(located, Vec::new, |mut words, (left, text)| {
         words.push(Word { text, at: line.len() - left });

@@ -24,7 +24,7 @@
 //! - `value`: one allowed value of the field above. Quotes (`'`, doubled inside) keep blanks.
 //! - What follows ` : ` is the description.
 
-mod line;
+pub(crate) mod line;
 mod read;
 mod write;
 

@@ -117,20 +117,24 @@ impl<R: BufRead> Reader<R> {
                 Token::Start(start) => {
                     records.start(start.local_name().as_ref(), self.events.place());
                 }
-                Token::Text(text) => records.text(&text),
-                Token::Character(c) => records.text(c.encode_utf8(&mut [0; 4])),
+                Token::Text(text) => records.text(&text, self.events.place()),
+                Token::Character(c) => {
+                    records.text(c.encode_utf8(&mut [0; 4]), self.events.place());
+                }
                 Token::End => {
                     let end = self.events.position();
                     if !records.end(end)? {
                         continue;
                     }
-                    let span = begin.offset..end;
                     if !records.text.trim_ascii().is_empty() {
                         let text = std::mem::take(&mut records.text);
-                        self.flat(text.trim_start(), &span);
+                        let blanks = text.len() - text.trim_start().len();
+                        let from = records.begin.unwrap_or(begin.offset) + blanks as u64;
+                        self.flat(text.trim_start(), &(from.min(end)..end));
                         return self.flat.next().transpose();
                     }
                     let (document, problems) = records.finish();
+                    let span = begin.offset..end;
                     return Ok(Some(Reading { document, problems, span }));
                 }
                 Token::Nothing | Token::Eof => {}
@@ -142,13 +146,18 @@ impl<R: BufRead> Reader<R> {
         }
     }
 
-    /// Reads a flat file that was the text of an element. Its documents all have the span of that
-    /// element, since escapes are gone; lines are those of the flat file.
+    /// Reads a flat file that was the text of an element. Spans are those of its documents, as far
+    /// as nothing was escaped; lines are those of the flat file.
     fn flat(&mut self, text: &str, span: &std::ops::Range<u64>) {
+        let at = |offset: u64| (span.start + offset).min(span.end);
         let types = Arc::clone(&self.types);
         let reader = FlatReader::with_options(text.as_bytes(), types, self.limits, self.options);
         let readings: Vec<_> = reader
-            .map(|reading| reading.map(|reading| Reading { span: span.clone(), ..reading }))
+            .map(|reading| {
+                let mut reading = reading?;
+                reading.span = at(reading.span.start)..at(reading.span.end);
+                Ok(reading)
+            })
             .collect();
         self.flat = readings.into_iter();
     }

@@ -155,6 +155,8 @@ pub(super) struct Records<'t> {
     begun: bool,
     /// The flat file, where there are no elements.
     pub(super) text: String,
+    /// Where that text begins.
+    pub(super) begin: Option<u64>,
 }
 
 const HEADER: &str = "DATAHEADERCOLUMN_";
@@ -171,6 +173,7 @@ impl<'t> Records<'t> {
             values: Vec::new(),
             begun: false,
             text: String::new(),
+            begin: None,
         }
     }
 
@@ -192,10 +195,13 @@ impl<'t> Records<'t> {
         }
     }
 
-    pub(super) fn text(&mut self, text: &str) {
+    pub(super) fn text(&mut self, text: &str, place: &Place) {
         match (self.segment, self.values.last_mut()) {
             (Some(at), Some(value)) if self.depth > at => value.text.push_str(text),
-            (None, _) if self.depth == 0 => self.text.push_str(text),
+            (None, _) if self.depth == 0 => {
+                self.begin.get_or_insert(place.offset);
+                self.text.push_str(text);
+            }
             _ => {}
         }
     }
@@ -203,7 +209,7 @@ impl<'t> Records<'t> {
     /// An element ends at byte `end`; says whether it was the IDoc.
     pub(super) fn end(&mut self, end: u64) -> Result<bool, FrameError> {
         let Some(depth) = self.depth.checked_sub(1) else {
-            self.begin();
+            self.begin_document();
             return Ok(true);
         };
         if self.segment == Some(self.depth) {
@@ -221,9 +227,9 @@ impl<'t> Records<'t> {
             value.text.truncate(kept);
         }
         if self.name == CONTROL && !self.begun {
-            return self.begin();
+            return self.begin_document();
         }
-        self.begin();
+        self.begin_document();
         let header = |name: &str| {
             let found = self.values.iter().find(|v| v.name.strip_prefix(HEADER) == Some(name));
             found.and_then(|value| value.text.trim().parse().ok())
@@ -233,7 +239,7 @@ impl<'t> Records<'t> {
         self.assembly.tree_record(&self.name, numbers, (&self.values, &self.place));
     }
 
-    fn begin(&mut self) {
+    fn begin_document(&mut self) {
         if !self.begun {
             self.begun = true;
             let control = if self.name == CONTROL { self.values.as_slice() } else { &[] };

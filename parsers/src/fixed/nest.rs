@@ -1,14 +1,14 @@
 //! Which segments are open, and what they have had so far.
 
 use crate::document::Kind;
-use crate::idoc::types::Type;
+use crate::fixed::index::Index;
 use crate::path::append_name;
 use crate::reading::Place;
 use crate::schema::{Element, ElementId};
 
 /// The open segments of one document, the root first.
 #[derive(Debug, Default)]
-pub(super) struct Nest {
+pub(crate) struct Nest {
     open: Vec<Open>,
     /// For each open segment and each of its declared children: how many there were.
     counts: Vec<u64>,
@@ -16,10 +16,10 @@ pub(super) struct Nest {
 
 /// An open segment, or the root.
 #[derive(Clone, Debug)]
-pub(super) struct Open {
-    pub(super) id: ElementId,
+pub(crate) struct Open {
+    pub(crate) id: ElementId,
     /// Where it began.
-    pub(super) place: Place,
+    pub(crate) place: Place,
     /// `SEGNUM`; that of the root is 0.
     number: Option<u32>,
     /// How many segments of its name were before it.
@@ -32,12 +32,12 @@ pub(super) struct Open {
 }
 
 impl Open {
-    pub(super) fn new(id: ElementId, number: Option<u32>, before: u64, place: Place) -> Self {
+    pub(crate) fn new(id: ElementId, number: Option<u32>, before: u64, place: Place) -> Self {
         Self { id, place, number, before, furthest: 0, last: 0, counts: 0 }
     }
 
     /// The declared children of which there were too few, and how many there were.
-    pub(super) fn missing<'k>(&self, kind: &'k Type, nest: &Nest) -> Vec<(&'k Element, u64)> {
+    pub(crate) fn missing<'k>(&self, kind: &'k Index, nest: &Nest) -> Vec<(&'k Element, u64)> {
         let children = kind.schema.element(self.id).children().iter().zip(0..);
         let counted = children.map(|(id, at)| (kind.schema.element(*id), nest.count(self, at)));
         let is_missing = |(element, count): &(&Element, u64)| {
@@ -48,39 +48,39 @@ impl Open {
 }
 
 /// What is known when a segment is entered.
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// How many of its name were before it below the same parent.
-    pub(super) before: u64,
+    pub(crate) before: u64,
     /// It stands behind one that it must precede, and is the first of a run.
-    pub(super) too_early: bool,
+    pub(crate) too_early: bool,
     /// `SEGNUM` of the parent.
-    pub(super) parent: Option<u32>,
+    pub(crate) parent: Option<u32>,
 }
 
 impl Nest {
-    pub(super) fn depth(&self) -> usize {
+    pub(crate) fn depth(&self) -> usize {
         self.open.len()
     }
 
-    pub(super) fn last(&self) -> Option<&Open> {
+    pub(crate) fn last(&self) -> Option<&Open> {
         self.open.last()
     }
 
     /// Opens a segment that has so many declared children.
-    pub(super) fn push(&mut self, open: Open, children: usize) {
+    pub(crate) fn push(&mut self, open: Open, children: usize) {
         let counts = self.counts.len();
         self.counts.resize(counts + children, 0);
         self.open.push(Open { counts, ..open });
     }
 
-    pub(super) fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         if let Some(open) = self.open.pop() {
             self.counts.truncate(open.counts);
         }
     }
 
     /// Counts a child of the segment opened last, declared at `position`.
-    pub(super) fn enter(&mut self, position: u32) -> Entry {
+    pub(crate) fn enter(&mut self, position: u32) -> Entry {
         let Some(parent) = self.open.last_mut() else {
             return Entry { before: 0, too_early: false, parent: None };
         };
@@ -98,9 +98,9 @@ impl Nest {
     /// The open segment (by depth) and the declaration that a segment belongs to: the innermost
     /// one where it is in order and still allowed, else the innermost one; among equals, the one
     /// that `PSGNUM` names.
-    pub(super) fn place_of(
+    pub(crate) fn place_of(
         &self,
-        kind: &Type,
+        kind: &Index,
         candidates: &[ElementId],
         parent: Option<u32>,
     ) -> Option<(usize, ElementId)> {
@@ -128,7 +128,7 @@ impl Nest {
     }
 
     /// `E1EDP01[3]/E1EDP19`.
-    pub(super) fn path(&self, kind: &Type) -> String {
+    pub(crate) fn path(&self, kind: &Index) -> String {
         let mut path = String::new();
         for open in self.open.iter().skip(1) {
             append_name(&mut path, &kind.schema.element(open.id).name);

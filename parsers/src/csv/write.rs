@@ -1,0 +1,105 @@
+//! Documents to rows.
+
+use ::csv::{QuoteStyle, Terminator, WriterBuilder};
+
+use crate::document::{Document, Kind, Node};
+use crate::encoding::Encoding;
+use crate::reading::{Limits, Place, Problem, Problems, Severity};
+
+/// The shape of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteOptions {
+    /// The delimiter.
+    pub delimiter: u8,
+    /// The quote, around fields that need one.
+    pub quote: u8,
+    /// Whether the first row names the columns.
+    pub header: bool,
+    /// `\r\n` after each row, as RFC 4180 has it.
+    pub crlf: bool,
+    /// The encoding.
+    pub encoding: Encoding,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { delimiter: b',', quote: b'"', header: true, crlf: false, encoding: Encoding::UTF_8 }
+    }
+}
+
+/// Appends a row for each of `documents`. The columns are `columns`, or where there are none all
+/// names of the documents in the order in which they appear.
+///
+/// # Errors
+///
+/// Every problem; `out` is then as it was. Codes: `unknown-field`, `duplicate-field`,
+/// `not-a-field` for what has children, `not-encodable`. The segment of a place is the row.
+pub fn write(
+    documents: &[&Document],
+    columns: &[&str],
+    options: WriteOptions,
+    out: &mut Vec<u8>,
+) -> Vec<Problem> {
+    let mut problems = Problems::new(Limits::default().problems);
+    let mut names: Vec<&str> = columns.to_vec();
+    if columns.is_empty() {
+        let fields = documents.iter().flat_map(|document| document.root().children());
+        fields.map(Node::name).for_each(|name| {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        });
+    }
+    let mut builder = WriterBuilder::new();
+    builder.delimiter(options.delimiter).quote(options.quote).quote_style(QuoteStyle::Necessary);
+    let end = if options.crlf { Terminator::CRLF } else { Terminator::Any(b'\n') };
+    let mut writer = builder.terminator(end).flexible(true).from_writer(Vec::new());
+    if options.header && !names.is_empty() {
+        // Writing to memory does not fail.
+        let _ = writer.write_record(&names);
+    }
+    for (number, document) in documents.iter().enumerate() {
+        let row = row(document.root(), &names, number, &mut problems);
+        let _ = writer.write_record(&row);
+    }
+    let bytes = writer.into_inner().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    if let Some(at) = options.encoding.lacks(&text) {
+        let message =
+            format!("{} has no character {} of the file", options.encoding.name(), at + 1);
+        let (severity, place) = (Severity::Error, Place::default());
+        problems.push(severity, || Problem { severity, code: "not-encodable", message, place });
+    }
+    let problems = problems.finish();
+    if problems.is_empty() {
+        let _ = options.encoding.encode(&text, out);
+    }
+    problems
+}
+
+fn row<'d>(root: Node<'d>, names: &[&str], number: usize, problems: &mut Problems) -> Vec<&'d str> {
+    let mut row = vec![""; names.len()];
+    let mut given = vec![false; names.len()];
+    for child in root.children() {
+        let name = child.name();
+        let mut fault = |code: &'static str, message: &str| {
+            let segment = u32::try_from(number + 1).unwrap_or(u32::MAX);
+            let place = Place { segment, path: name.to_owned(), ..Place::default() };
+            let (severity, message) = (Severity::Error, message.to_owned());
+            problems.push(severity, || Problem { severity, code, message, place });
+        };
+        if child.children().next().is_some()
+            || matches!(child.kind(), Kind::Group | Kind::Segment | Kind::List)
+        {
+            fault("not-a-field", "a column has no children");
+            continue;
+        }
+        let at = names.iter().position(|known| *known == name);
+        match at.and_then(|at| Some((row.get_mut(at)?, given.get_mut(at)?))) {
+            Some((_, true)) => fault("duplicate-field", "occurs more than once"),
+            Some((field, given)) => (*field, *given) = (child.text(), true),
+            None => fault("unknown-field", "no column of that name"),
+        }
+    }
+    row
+}

@@ -1,0 +1,215 @@
+//! Where records begin and end: lines ended by LF, CRLF or CR, or nothing but their length.
+
+use std::io::{BufRead, ErrorKind};
+
+use crate::encoding::Encoding;
+use crate::reading::{FrameError, Limits, Place};
+
+/// The records of an input, one at a time.
+#[derive(Debug)]
+pub struct Records<R> {
+    input: R,
+    /// Characters of a record, in a file without line ends.
+    length: usize,
+    longest: usize,
+    encoding: Encoding,
+    shape: Option<Shape>,
+    record: Vec<u8>,
+    /// Bytes read ahead of the record.
+    ahead: Vec<u8>,
+    at: Place,
+    end: u64,
+    lines: u64,
+    /// The line before was ended by a CR; an LF that follows belongs to it.
+    after_return: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Lines,
+    Fixed,
+}
+
+impl<R: BufRead> Records<R> {
+    /// The records of `input`, in an encoding of one byte or UTF-8. A record has `length`
+    /// characters where lines do not end it.
+    pub fn new(input: R, length: usize, encoding: Encoding, limits: &Limits) -> Self {
+        Self {
+            input,
+            length: length.max(1),
+            longest: limits.record.max(4 * length),
+            encoding,
+            shape: None,
+            record: Vec::new(),
+            ahead: Vec::new(),
+            at: Place::default(),
+            end: 0,
+            lines: 0,
+            after_return: false,
+        }
+    }
+
+    /// Reads the next record that is not blank; `false` at the end of the input.
+    ///
+    /// # Errors
+    ///
+    /// `unsupported-encoding` for UTF-16 and the multi-byte encodings of East Asia, `too-long`
+    /// above [`Limits::record`], `io` where the input itself fails.
+    #[expect(clippy::should_implement_trait, reason = "the record is lent, as BufRead lends")]
+    pub fn next(&mut self) -> Result<bool, FrameError> {
+        loop {
+            let shape = match self.shape {
+                Some(shape) => shape,
+                None => self.tell()?,
+            };
+            let found = match shape {
+                Shape::Lines => self.line()?,
+                Shape::Fixed => self.fixed()?,
+            };
+            // Some senders end a file with a blank, or with the end-of-file mark of DOS.
+            if !found || self.record.iter().any(|b| !matches!(b, b' ' | b'\t' | 0x1a | 0)) {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The bytes of the record read last, without its line end.
+    pub fn bytes(&self) -> &[u8] {
+        &self.record
+    }
+
+    /// Where the record read last begins. The line is 0 in a file without line ends.
+    pub fn place(&self) -> &Place {
+        &self.at
+    }
+
+    /// The offset of the first byte after the record read last and its line end.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Whether lines end the records.
+    pub(super) fn is_lines(&self) -> bool {
+        self.shape != Some(Shape::Fixed)
+    }
+
+    /// Sets the characters of a record, once its type is known.
+    pub(super) fn set_length(&mut self, length: usize) {
+        self.length = length.max(1);
+    }
+
+    fn error(&self, code: &'static str, message: impl Into<String>) -> FrameError {
+        FrameError { code, message: message.into(), place: self.at.clone() }
+    }
+
+    /// A file has lines if there is a line end within two records.
+    fn tell(&mut self) -> Result<Shape, FrameError> {
+        if self.encoding.width() > 1 || !self.encoding.counts_characters() {
+            let message = "an encoding of one byte or UTF-8 expected";
+            return Err(self.error("unsupported-encoding", message));
+        }
+        let window = 2 * self.length + 2;
+        while self.ahead.len() < window * 4
+            && self.encoding.characters(&self.ahead) < window
+            && self.read_ahead()?
+        {}
+        if self.ahead.starts_with(b"\xef\xbb\xbf") && self.encoding == Encoding::UTF_8 {
+            self.ahead.drain(..3);
+            self.end = 3;
+        }
+        let has_lines = memchr::memchr2(b'\n', b'\r', &self.ahead).is_some();
+        let shape = if has_lines { Shape::Lines } else { Shape::Fixed };
+        self.shape = Some(shape);
+        Ok(shape)
+    }
+
+    fn begin(&mut self) {
+        self.record.clear();
+        let line = if self.is_lines() { self.lines + 1 } else { 0 };
+        let column = u32::from(line > 0);
+        self.at = Place { offset: self.end, line, column, ..Place::default() };
+    }
+
+    fn read_ahead(&mut self) -> Result<bool, FrameError> {
+        loop {
+            match self.input.fill_buf() {
+                Ok(read) => {
+                    let count = read.len();
+                    self.ahead.extend_from_slice(read);
+                    self.input.consume(count);
+                    return Ok(count > 0);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    return Err(self.error("io", format!("cannot be read: {}", error.kind())));
+                }
+            }
+        }
+    }
+
+    /// Moves the first `count` bytes that were read ahead to the record.
+    fn take(&mut self, count: usize) {
+        let count = count.min(self.ahead.len());
+        self.record.extend(self.ahead.drain(..count));
+        self.end += count as u64;
+    }
+
+    fn line(&mut self) -> Result<bool, FrameError> {
+        if self.after_return {
+            self.after_return = false;
+            if self.ahead.is_empty() {
+                self.read_ahead()?;
+            }
+            if self.ahead.first() == Some(&b'\n') {
+                self.ahead.remove(0);
+                self.end += 1;
+            }
+        }
+        self.begin();
+        loop {
+            if let Some(at) = memchr::memchr2(b'\n', b'\r', &self.ahead) {
+                self.take(at);
+                self.after_return = self.ahead.first() == Some(&b'\r');
+                self.ahead.drain(..1);
+                self.end += 1;
+                // The LF of a CRLF belongs to this record.
+                if self.after_return && self.ahead.first() == Some(&b'\n') {
+                    self.after_return = false;
+                    self.ahead.drain(..1);
+                    self.end += 1;
+                }
+                self.lines += 1;
+                return Ok(true);
+            }
+            let all = self.ahead.len();
+            self.take(all);
+            if self.record.len() > self.longest {
+                let message = format!("a record longer than {} bytes", self.longest);
+                return Err(self.error("too-long", message));
+            }
+            if !self.read_ahead()? {
+                return Ok(!self.record.is_empty());
+            }
+        }
+    }
+
+    fn fixed(&mut self) -> Result<bool, FrameError> {
+        self.begin();
+        loop {
+            let missing = self.length.saturating_sub(self.encoding.characters(&self.record));
+            let next_continues = self.encoding == Encoding::UTF_8
+                && self.record.len() < 4 * self.length
+                && self.ahead.first().is_some_and(|byte| byte & 0xc0 == 0x80);
+            if missing == 0 && !self.ahead.is_empty() && !next_continues {
+                return Ok(true);
+            }
+            if self.ahead.is_empty() && !self.read_ahead()? {
+                return Ok(!self.record.is_empty());
+            }
+            if missing == 0 && !next_continues && !self.record.is_empty() {
+                continue;
+            }
+            self.take(missing.max(1));
+        }
+    }
+}
