@@ -309,7 +309,7 @@ fn route(
                 // Every path would lead to nothing, and optional fields would be missed by nobody.
                 (Some(why), _) => Err(vec![why.to_owned()]),
                 (None, Some(number)) => {
-                    route.deliver(document, &read.header.key, Inputs { now, number })
+                    route.deliver(&read.header, document, Inputs { now, number })
                 }
                 (None, None) => Err(vec!["no document number was reserved for it".to_owned()]),
             },

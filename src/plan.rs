@@ -5,6 +5,7 @@
 //! reported, also those that only show between files.
 
 mod files;
+mod routes;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -14,14 +15,12 @@ use sha2::{Digest as _, Sha256};
 use waybill_parsers::Schema;
 
 use crate::config::load::Written;
-use crate::config::{Config, TargetKind};
-use crate::diagnostic::{Diagnostic, Problems, Spanned};
+use crate::diagnostic::{Diagnostic, Problems};
 use crate::event::Digest;
 use crate::lifecycle::Lifecycle;
-use crate::mapping::{Condition, Mapping};
-use crate::partner::Partner;
+use crate::mapping::Mapping;
 use crate::plan::files::Compiled;
-use crate::route::{Destination, Route};
+use crate::route::Route;
 
 pub use self::files::Texts;
 pub use self::sources::{IdocKey, IdocPlan, SourceFormat, SourcePlan};
@@ -49,7 +48,7 @@ impl Plan {
         let mut compiled = files::compile(written, texts, &mut sum);
         let mut problems = Problems::new(written.file.clone());
         sum.update(written.file.text.as_bytes());
-        let routes = routes(&written.config, &compiled, &mut problems);
+        let routes = routes::compile(&written.config, &compiled, &mut problems);
         let lifecycles: Vec<_> = compiled.lifecycles.iter().map(|(one, _)| one).collect();
         let types = &compiled.idoc_types;
         let sources = sources::compile(&written.config.sources, types, &lifecycles, &mut problems);
@@ -98,74 +97,6 @@ impl Plan {
     pub fn routes(&self) -> &[Route] {
         &self.routes
     }
-}
-
-fn routes(config: &Config, compiled: &Compiled, problems: &mut Problems) -> Vec<Route> {
-    let mut targets: Vec<&str> = config.targets.iter().map(|target| &*target.name).collect();
-    targets.sort_unstable();
-    let open = Schema::open("event");
-    let mut routes = Vec::new();
-    for route in &config.routes {
-        let when = route.when.as_ref().map(|when| Condition::compile(when, &open, problems));
-        let mapping = compiled.mapping(&route.mapping, problems);
-        let partner = partner(route.partner.as_ref(), route.mapping.mark, compiled, problems);
-        let mut to = Vec::new();
-        for name in &route.to {
-            match config.targets.iter().find(|target| *target.name == *name.value) {
-                Some(target) => {
-                    let TargetKind::File(file) = &target.kind;
-                    let (target, name) = (target.name.clone(), file.name.clone());
-                    to.push(Destination { target, name });
-                }
-                None if config.broken_targets.contains(&name.value) => {}
-                None => {
-                    problems.unknown(name.mark, "target", &name.value, targets.iter().copied());
-                }
-            }
-        }
-        if route.on.is_empty() {
-            problems.add(route.mark, "route: `on` names no kind of event");
-        }
-        if route.to.is_empty() {
-            problems.add(route.mark, "route: `to` names no target");
-        }
-        let (Some((mapping, schema)), Some(partner)) = (mapping, partner) else { continue };
-        routes.push(Route {
-            on: route.on.clone(),
-            when: when.flatten().map(Arc::new),
-            message: mapping.message().into(),
-            mapping,
-            schema,
-            partner,
-            to,
-            on_failed: route.on_failed,
-        });
-    }
-    routes
-}
-
-fn partner(
-    written: Option<&Spanned<String>>,
-    mark: crate::diagnostic::Mark,
-    compiled: &Compiled,
-    problems: &mut Problems,
-) -> Option<Arc<Partner>> {
-    let Some(name) = written else {
-        let remedy = "an IDoc's control record needs its sender and receiver";
-        problems.advise(mark, "route: `partner` is missing", remedy);
-        return None;
-    };
-    let found = compiled.partners.iter().find(|partner| *partner.name == *name.value);
-    if found.is_none() {
-        let names = compiled.partners.iter().map(|partner| &*partner.name);
-        problems.unknown(
-            name.mark,
-            "partner",
-            &name.value,
-            names.chain(compiled.broken_partners()),
-        );
-    }
-    found.cloned()
 }
 
 /// An event steps one lifecycle: two would have to agree, and a verdict names one.

@@ -1,17 +1,18 @@
 //! Which events make which deliveries, and how: a flat list, tried in its order.
 //!
-//! A route turns the content of one event into one document and addresses it to one or more
-//! targets. Everything it needs was looked up when the [`plan`](crate::plan) was compiled.
+//! A route turns the content of one event into one document ([`Produced`]) and addresses it to one
+//! or more targets. Everything it needs was looked up when the [`plan`](crate::plan) was compiled.
 
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use waybill_parsers::idoc::{self, WriteOptions};
-use waybill_parsers::{Document, Schema};
+use waybill_parsers::{Document, Schema, json};
 
 use crate::config::{NameTemplate, NameValues, OnFailed};
 use crate::delivery::NewDelivery;
+use crate::event::Header;
 use crate::mapping::{Condition, Mapping};
 use crate::partner::Partner;
 
@@ -24,16 +25,31 @@ pub struct Route {
     pub when: Option<Arc<Condition>>,
     /// What translates.
     pub mapping: Arc<Mapping>,
-    /// The type that it translates to.
-    pub schema: Arc<Schema>,
-    /// The message type (`MESTYP`).
-    pub message: Arc<str>,
-    /// Who it is from and to.
-    pub partner: Arc<Partner>,
+    /// What it translates to.
+    pub makes: Makes,
+    /// What the document is called where it is an event of its own: `customer.changed`, or
+    /// `idoc.` and the message type.
+    pub kind: Arc<str>,
+    /// Who it is from and to; an IDoc always has one.
+    pub partner: Option<Arc<Partner>>,
     /// Where the document goes.
     pub to: Vec<Destination>,
     /// Whether a failure holds back the later events of its key.
     pub on_failed: OnFailed,
+}
+
+/// The format of a route's documents.
+#[derive(Clone, Debug)]
+pub enum Makes {
+    /// An IDoc as a flat file.
+    Idoc {
+        /// Its type.
+        schema: Arc<Schema>,
+        /// The message type (`MESTYP`).
+        message: Arc<str>,
+    },
+    /// A JSON object.
+    Json,
 }
 
 /// A target as a route sees it.
@@ -41,8 +57,15 @@ pub struct Route {
 pub struct Destination {
     /// The target's name.
     pub target: Arc<str>,
-    /// What its documents are called.
-    pub name: NameTemplate,
+    /// How its documents are addressed.
+    pub address: Address,
+}
+
+/// How a kind of target addresses its documents.
+#[derive(Clone, Debug)]
+pub enum Address {
+    /// By a file name.
+    File(NameTemplate),
 }
 
 /// What a document takes from outside of its event. Stored with the verdict.
@@ -52,6 +75,40 @@ pub struct Inputs {
     pub now: Timestamp,
     /// Its number (`DOCNUM`), at most 16 digits.
     pub number: u64,
+}
+
+/// A finished document, before it is addressed.
+#[derive(Clone, Debug)]
+pub struct Produced {
+    /// The bytes.
+    pub bytes: Arc<[u8]>,
+    /// What they are.
+    pub media: Media,
+    /// What the document is called where it is an event of its own.
+    pub kind: Arc<str>,
+    /// Its number, 16 digits; no other document of this agent has it.
+    pub number: String,
+    /// The mapping that made it.
+    pub mapping: Arc<str>,
+}
+
+/// What bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// An IDoc as a flat file.
+    Idoc,
+    /// JSON.
+    Json,
+}
+
+impl Media {
+    /// The media type: for IDocs the one that SAP uses over HTTP.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Idoc => "application/x-sap.idoc",
+            Self::Json => "application/json",
+        }
+    }
 }
 
 impl Route {
@@ -67,16 +124,22 @@ impl Route {
         }
     }
 
-    /// The deliveries of an event, one for each target, all with the same bytes. The errors are
-    /// all the reasons why the document could not be made, without payload text.
+    /// The deliveries of an event, one for each target. The errors are all the reasons why the
+    /// document could not be made, without payload text.
     pub fn deliver(
         &self,
+        header: &Header,
         content: &Document,
-        key: &str,
         inputs: Inputs,
     ) -> Result<Vec<NewDelivery>, Vec<String>> {
-        let docnum = format!("{:016}", inputs.number);
-        let control = self.control(&docnum, inputs.now);
+        let produced = self.produce(content, inputs)?;
+        Ok(self.to.iter().map(|to| self.address(to, header, &produced)).collect())
+    }
+
+    /// The document of an event.
+    fn produce(&self, content: &Document, inputs: Inputs) -> Result<Produced, Vec<String>> {
+        let number = format!("{:016}", inputs.number);
+        let control = self.control(&number, inputs.now);
         let fields: Vec<(&str, &str)> =
             control.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let document = self
@@ -84,45 +147,67 @@ impl Route {
             .apply(content.root(), &fields)
             .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
         let mut bytes = Vec::with_capacity(4 << 10);
-        let options = WriteOptions::default();
-        let problems = idoc::write(&document, &self.schema, options, &mut bytes);
-        if !problems.is_empty() {
-            let mapping = self.mapping.name();
-            return Err(problems.iter().map(|problem| format!("{mapping}: {problem}")).collect());
-        }
-        let bytes: Arc<[u8]> = bytes.into();
-        let values = NameValues {
-            message_type: &self.message,
-            idoc_type: self.schema.name(),
-            docnum: &docnum,
-            partner: &self.partner.name,
+        let mapping = self.mapping.name();
+        let media = match &self.makes {
+            Makes::Idoc { schema, .. } => {
+                let options = WriteOptions::default();
+                let problems = idoc::write(&document, schema, options, &mut bytes);
+                if !problems.is_empty() {
+                    return Err(problems.iter().map(|one| format!("{mapping}: {one}")).collect());
+                }
+                Media::Idoc
+            }
+            Makes::Json => {
+                json::write(document.root(), &mut bytes);
+                Media::Json
+            }
         };
-        let delivery = |destination: &Destination| NewDelivery {
-            target: destination.target.clone(),
-            key: key.to_owned(),
-            name: destination.name.fill(values),
-            reference: docnum.clone(),
-            mapping: self.mapping.name().into(),
-            document: bytes.clone(),
-        };
-        Ok(self.to.iter().map(delivery).collect())
+        let (kind, mapping) = (self.kind.clone(), mapping.into());
+        Ok(Produced { bytes: bytes.into(), media, kind, number, mapping })
     }
 
-    /// The control record: the partner's fields, and those of this document. `DIRECT` 2 is inbound
-    /// as SAP sees it; times are UTC.
+    /// The delivery of a document to one target.
+    fn address(&self, to: &Destination, header: &Header, produced: &Produced) -> NewDelivery {
+        let name = match &to.address {
+            Address::File(template) => template.fill(self.values(produced)),
+        };
+        NewDelivery {
+            target: to.target.clone(),
+            key: header.key.clone(),
+            name,
+            reference: produced.number.clone(),
+            mapping: produced.mapping.clone(),
+            document: produced.bytes.clone(),
+        }
+    }
+
+    /// What the name of a document may show. Outside of IDocs the kind stands for the message
+    /// type, and the mapping for the IDoc type.
+    fn values<'a>(&'a self, produced: &'a Produced) -> NameValues<'a> {
+        let (message_type, idoc_type) = match &self.makes {
+            Makes::Idoc { schema, message } => (&**message, schema.name()),
+            Makes::Json => (&*produced.kind, &*produced.mapping),
+        };
+        let partner = self.partner.as_ref().map_or("", |partner| &partner.name);
+        NameValues { message_type, idoc_type, docnum: &produced.number, partner }
+    }
+
+    /// The control record of an IDoc: the partner's fields, and those of this document. `DIRECT` 2
+    /// is inbound as SAP sees it; times are UTC.
     fn control(&self, docnum: &str, now: Timestamp) -> Vec<(&'static str, String)> {
+        let Makes::Idoc { message, .. } = &self.makes else { return Vec::new() };
         let now = now.to_zoned(TimeZone::UTC);
         let date = format!("{:04}{:02}{:02}", now.year(), now.month(), now.day());
         let time = format!("{:02}{:02}{:02}", now.hour(), now.minute(), now.second());
         let mut fields = vec![
             ("DOCNUM", docnum.to_owned()),
             ("DIRECT", "2".to_owned()),
-            ("MESTYP", self.message.to_string()),
+            ("MESTYP", message.to_string()),
             ("SERIAL", format!("{date}{time}")),
             ("CREDAT", date),
             ("CRETIM", time),
         ];
-        fields.extend(self.partner.idoc.iter().cloned());
+        fields.extend(self.partner.iter().flat_map(|partner| partner.idoc.iter().cloned()));
         fields
     }
 }

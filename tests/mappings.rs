@@ -1,8 +1,9 @@
 //! Every mapping that ships, with the cases beside it.
 //!
-//! `mappings/<name>/cases/<case>/event.json` must become exactly `expected.txt` (the document as
-//! an indented tree) or fail with exactly `problems.txt` (a fault each line). `UPDATE=1` writes
-//! what came out; read it before you commit it.
+//! `mappings/<name>/cases/<case>/event.json` (or `event.idoc`, one IDoc as a flat file) must become
+//! exactly `expected.txt` (the IDoc as an indented tree) or `expected.json`, or fail with exactly
+//! `problems.txt` (a fault each line). `UPDATE=1` writes what came out; read it before you commit
+//! it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are not seen as tests")]
 
@@ -13,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use waybill::diagnostic::{Problems, SourceFile};
-use waybill::mapping::{self, Inputs, Mapping};
+use waybill::mapping::{self, FormatEntry, Inputs, Mapping, Product};
 use waybill::table::Table;
-use waybill_parsers::{Limits, Node, Schema, idoc, json};
+use waybill_parsers::{Document, Limits, Node, Schema, Severity, idoc, json};
 
 /// Control fields of an invented partner.
 const CONTROL: [(&str, &str); 7] = [
@@ -77,12 +78,11 @@ fn compile(file: &SourceFile, folder: &Path) -> Result<Loaded, Vec<String>> {
     let Some(file) = mapping::read(&mut problems) else {
         return Err(list(problems));
     };
-    let source = match &file.source_schema {
-        Some(schema) => json::read_schema(text(&folder.join(&schema.value)).as_bytes()).unwrap(),
-        None => Schema::open("any"),
+    let source = match &file.from {
+        FormatEntry::Idoc { .. } => mapping::idoc_source(&schema(&file.from, folder)),
+        FormatEntry::Json(_) => schema(&file.from, folder),
     };
-    let definition = root().join("schemas/idoc").join(format!("{}.idoc", file.idoc_type.value));
-    let target = idoc::read_schema(text(&definition).as_bytes()).unwrap();
+    let target = schema(&file.to, folder);
     let tables: Vec<_> = file
         .tables
         .iter()
@@ -97,6 +97,47 @@ fn compile(file: &SourceFile, folder: &Path) -> Result<Loaded, Vec<String>> {
         Some(mapping) if problems.is_empty() => Ok(Loaded { mapping, target }),
         _ => Err(list(problems)),
     }
+}
+
+/// The schema that `from` or `to` names.
+fn schema(entry: &FormatEntry, folder: &Path) -> Schema {
+    match entry {
+        FormatEntry::Json(None) => Schema::open("any"),
+        FormatEntry::Json(Some(path)) => {
+            let path = folder.join(&path.value);
+            let read = json::read_schema(text(&path).as_bytes());
+            read.unwrap_or_else(|problems| panic!("{}: {problems:?}", path.display()))
+        }
+        FormatEntry::Idoc { idoc_type, .. } => idoc_type_of(&idoc_type.value),
+    }
+}
+
+fn idoc_type_of(name: &str) -> Schema {
+    let definition = root().join("schemas/idoc").join(format!("{name}.idoc"));
+    idoc::read_schema(text(&definition).as_bytes()).unwrap()
+}
+
+/// The event of a case, or of an example: an IDoc where it begins as one.
+fn event(path: &Path) -> Document {
+    if path.join("event.json").exists() {
+        let event = text(&path.join("event.json"));
+        return json::read(event.as_bytes(), &Limits::default()).unwrap().document;
+    }
+    idoc_document(&fs::read(path.join("event.idoc")).unwrap())
+}
+
+fn idoc_document(bytes: &[u8]) -> Document {
+    let mut types = idoc::Types::new();
+    for entry in fs::read_dir(root().join("schemas/idoc")).unwrap() {
+        let definition = text(&entry.unwrap().path());
+        types.add(Arc::new(idoc::read_schema(definition.as_bytes()).unwrap()));
+    }
+    let mut reader = idoc::Reader::new(bytes, Arc::new(types), Limits::default());
+    let reading = reader.next().unwrap().unwrap();
+    let errors = reading.problems.iter().filter(|problem| problem.severity == Severity::Error);
+    assert_eq!(errors.map(ToString::to_string).collect::<Vec<_>>(), Vec::<String>::new());
+    assert!(reader.next().is_none(), "one IDoc a case");
+    reading.document
 }
 
 /// The document as people read it: a segment or field each line.
@@ -122,39 +163,51 @@ fn compare(path: &Path, found: &str, wrong: &mut Vec<String>) {
     }
 }
 
+/// The file that holds what a mapping makes, and its content.
+fn shown(loaded: &Loaded, document: &Document) -> (&'static str, String) {
+    let mut found = String::new();
+    if loaded.mapping.product() == Product::Json {
+        let mut bytes = Vec::new();
+        json::write_pretty(document.root(), &mut bytes);
+        return ("expected.json", String::from_utf8(bytes).unwrap() + "\n");
+    }
+    tree(document.root(), 0, &mut found);
+    let mut bytes = Vec::new();
+    let refused = idoc::write(document, &loaded.target, idoc::WriteOptions::default(), &mut bytes);
+    assert_eq!(refused, [], "the writer refuses it");
+    ("expected.txt", found)
+}
+
 #[test]
 fn every_case_of_every_mapping_comes_out_as_expected() {
-    let (mut wrong, mut cases) = (Vec::new(), 0);
+    let mut wrong = Vec::new();
     for folder in folders(&root()).iter().filter(|folder| folder.join("mapping.yaml").exists()) {
         let loaded = load(&folder.join("mapping.yaml"));
+        let (mut good, mut bad) = (0, 0);
         for case in folders(&folder.join("cases")) {
-            cases += 1;
-            let event = text(&case.join("event.json"));
-            let reading = json::read(event.as_bytes(), &Limits::default()).unwrap();
-            let source = reading.document.root();
-            let (expected, problems) = (case.join("expected.txt"), case.join("problems.txt"));
-            match loaded.mapping.apply(source, &CONTROL) {
+            let event = event(&case);
+            let problems = case.join("problems.txt");
+            match loaded.mapping.apply(event.root(), &CONTROL) {
                 Ok(document) => {
-                    let mut found = String::new();
-                    tree(document.root(), 0, &mut found);
-                    compare(&expected, &found, &mut wrong);
+                    good += 1;
+                    let (name, found) = shown(&loaded, &document);
+                    compare(&case.join(name), &found, &mut wrong);
                     assert!(!problems.exists(), "{}: expected to fail", case.display());
-                    let mut bytes = Vec::new();
-                    let options = idoc::WriteOptions::default();
-                    let refused = idoc::write(&document, &loaded.target, options, &mut bytes);
-                    assert_eq!(refused, [], "{}: the writer refuses it", case.display());
                 }
                 Err(faults) => {
+                    bad += 1;
                     let mut found = String::new();
                     faults.iter().for_each(|fault| writeln!(found, "{fault}").unwrap());
                     compare(&problems, &found, &mut wrong);
-                    assert!(!expected.exists(), "{}: expected a document", case.display());
-                    no_payload(source, &found);
+                    let expected = ["expected.txt", "expected.json"];
+                    let expects = expected.iter().any(|name| case.join(name).exists());
+                    assert!(!expects, "{}: expected a document", case.display());
+                    no_payload(event.root(), &found);
                 }
             }
         }
+        assert!(good > 0 && bad > 0 && good + bad >= 4, "{}: too few cases", folder.display());
     }
-    assert!(cases >= 8, "the cases were not found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
@@ -170,11 +223,12 @@ fn the_vins_of_the_samples_have_a_valid_check_digit() {
     let mut vins = BTreeSet::new();
     for folder in folders(&root()) {
         for case in folders(&folder.join("cases")) {
-            let event = text(&case.join("event.json"));
-            let reading = json::read(event.as_bytes(), &Limits::default()).unwrap();
-            let source = reading.document.root();
-            let vin = source.child("data").and_then(|data| data.child("vin"));
-            vins.extend(vin.map(|vin| vin.text().to_owned()).filter(|vin| vin.len() == 17));
+            // Other lengths are cases of faults.
+            let event = event(&case);
+            let is_vin = |node: &Node<'_>| matches!(node.name(), "vin" | "VIN");
+            let found =
+                event.root().descendants().filter(is_vin).map(|node| node.text().to_owned());
+            vins.extend(found.filter(|vin| vin.len() == 17).collect::<Vec<_>>());
         }
     }
     assert!(vins.len() >= 4);

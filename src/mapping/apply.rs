@@ -12,6 +12,7 @@ use super::expr::{Expr, Spot};
 use super::field::TargetField;
 use super::fill::{Failure, Rule};
 use super::lookup::{Repeat, Scope};
+use super::members::Member;
 
 /// Faults kept for one document.
 const MOST_FAULTS: usize = 100;
@@ -20,10 +21,31 @@ const MOST_FAULTS: usize = 100;
 #[derive(Debug)]
 pub struct Mapping {
     pub(super) name: Box<str>,
-    pub(super) idoc_type: Box<str>,
-    pub(super) message: Box<str>,
     pub(super) file: Arc<str>,
-    pub(super) groups: Vec<SegmentGroup>,
+    /// The message type of the IDocs that it reads; `None` where it reads JSON.
+    pub(super) reads: Option<Box<str>>,
+    pub(super) makes: Makes,
+}
+
+/// What a mapping makes, and how.
+#[derive(Debug)]
+pub(super) enum Makes {
+    Idoc { idoc_type: Box<str>, message: Box<str>, groups: Vec<SegmentGroup> },
+    Json(Vec<Member>),
+}
+
+/// What a mapping makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product<'a> {
+    /// An IDoc.
+    Idoc {
+        /// Its type.
+        idoc_type: &'a str,
+        /// The message type that travels in the control record.
+        message: &'a str,
+    },
+    /// A JSON object.
+    Json,
 }
 
 /// All entries of one segment type below one parent.
@@ -67,7 +89,8 @@ pub struct Fault {
     pub line: usize,
     /// Character in the line, from 1.
     pub column: usize,
-    /// Segment and field, `Z1VHPRT[2]/PARVW`; occurrences count from 1.
+    /// Segment and field, `Z1VHPRT[2]/PARVW`, or member, `partners[2].role`; occurrences count
+    /// from 1.
     pub target: String,
     /// The path in the source that is to blame, if it is one.
     pub source: Option<String>,
@@ -95,14 +118,17 @@ impl Mapping {
         &self.name
     }
 
-    /// The IDoc type that it makes.
-    pub fn idoc_type(&self) -> &str {
-        &self.idoc_type
+    /// What it makes.
+    pub fn product(&self) -> Product<'_> {
+        match &self.makes {
+            Makes::Idoc { idoc_type, message, .. } => Product::Idoc { idoc_type, message },
+            Makes::Json(_) => Product::Json,
+        }
     }
 
-    /// The message type that travels in the control record.
-    pub fn message(&self) -> &str {
-        &self.message
+    /// The message type of the IDocs that it reads; `None` where it reads JSON.
+    pub fn reads(&self) -> Option<&str> {
+        self.reads.as_deref()
     }
 
     /// How many numbers of a number range one document takes: its DOCNUM.
@@ -110,7 +136,8 @@ impl Mapping {
         1
     }
 
-    /// Makes the document for `source`, with `control` as the fields of its control record.
+    /// Makes the document for `source`, with `control` as the fields of its control record where
+    /// it is an IDoc.
     ///
     /// # Errors
     ///
@@ -129,28 +156,36 @@ impl Mapping {
             scratch: String::new(),
             faults: Vec::new(),
         };
-        run.builder.open(Kind::Group, &self.idoc_type, 0);
-        run.builder.open(Kind::Segment, "EDI_DC40", 0);
-        for (name, text) in control {
-            run.builder.put(Kind::Field, name, text, 0);
+        match &self.makes {
+            Makes::Idoc { idoc_type, groups, .. } => {
+                run.builder.open(Kind::Group, idoc_type, 0);
+                run.builder.open(Kind::Segment, "EDI_DC40", 0);
+                for (name, text) in control {
+                    run.builder.put(Kind::Field, name, text, 0);
+                }
+                run.builder.close();
+                run.groups(groups);
+            }
+            Makes::Json(members) => {
+                run.builder.open(Kind::Group, "", 0);
+                run.members(members);
+            }
         }
-        run.builder.close();
-        run.groups(&self.groups);
         if run.faults.is_empty() { Ok(run.builder.finish()) } else { Err(run.faults) }
     }
 }
 
 /// One document on its way.
-struct Run<'a> {
+pub(super) struct Run<'a> {
     mapping: &'a Mapping,
-    scope: Scope<'a>,
-    builder: Builder,
-    /// Segments that were begun but have no field yet; they are opened by their first field.
-    pending: Vec<&'a str>,
-    /// The segments around the current place and their occurrence, for messages.
-    path: Vec<(&'a str, u64)>,
+    pub(super) scope: Scope<'a>,
+    pub(super) builder: Builder,
+    /// What was begun but has no field yet; it is opened by its first field.
+    pub(super) pending: Vec<(Kind, &'a str)>,
+    /// What is around the current place, with its occurrence, for messages.
+    pub(super) path: Vec<(&'a str, u64)>,
     scratch: String,
-    faults: Vec<Fault>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl<'a> Run<'a> {
@@ -189,7 +224,7 @@ impl<'a> Run<'a> {
         // A number that is always 1 would only make the path longer.
         self.path.push((&group.name, if group.max > 1 { *count + 1 } else { 0 }));
         if self.holds(rule.when.as_ref()) {
-            self.pending.push(&group.name);
+            self.pending.push((Kind::Segment, &group.name));
             for field in &rule.fields {
                 self.field(field);
             }
@@ -208,14 +243,14 @@ impl<'a> Run<'a> {
         self.path.pop();
     }
 
-    fn open_pending(&mut self) {
-        for name in self.pending.drain(..) {
-            self.builder.open(Kind::Segment, name, 0);
+    pub(super) fn open_pending(&mut self) {
+        for (kind, name) in self.pending.drain(..) {
+            self.builder.open(kind, name, 0);
         }
     }
 
     /// Whether a condition holds; one that cannot be computed is a fault.
-    fn holds(&mut self, when: Option<&'a Expr>) -> bool {
+    pub(super) fn holds(&mut self, when: Option<&'a Expr>) -> bool {
         match when.map(|when| when.holds(&self.scope)) {
             None => true,
             Some(Ok(holds)) => holds,
@@ -226,17 +261,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn field(&mut self, rule: &'a FieldRule) {
-        let name = &rule.field.name;
-        self.path.push((name, 0));
+    /// Fills a field; whether it has a value now.
+    pub(super) fn field(&mut self, rule: &'a FieldRule) -> bool {
+        let before = self.builder.len();
+        self.path.push((&rule.field.name, 0));
         if self.holds(rule.when.as_ref()) {
             match &rule.filling {
-                Filling::Constant(text) => self.put(name, text),
+                Filling::Constant(text) => self.put(&rule.field, text),
                 Filling::Rule(filling) => {
                     let mut scratch = std::mem::take(&mut self.scratch);
                     scratch.clear();
                     match filling.text(&rule.field, &self.scope, &mut scratch) {
-                        Ok(Some(text)) => self.put(name, text),
+                        Ok(Some(text)) => self.put(&rule.field, text),
                         Ok(None) => {}
                         Err(Failure::Stop(stop)) => {
                             self.fault(stop.spot, "", stop.path, stop.reason);
@@ -251,22 +287,25 @@ impl<'a> Run<'a> {
             }
         }
         self.path.pop();
+        self.builder.len() > before
     }
 
-    fn put(&mut self, name: &str, text: &str) {
+    fn put(&mut self, field: &TargetField, text: &str) {
         self.open_pending();
-        self.builder.put(Kind::Field, name, text, 0);
+        self.builder.put(field.kind(), &field.name, text, 0);
     }
 
     /// A fault at the current place, or below it at `name`.
-    fn fault(&mut self, spot: Spot, name: &str, source: Option<String>, reason: String) {
+    pub(super) fn fault(&mut self, spot: Spot, name: &str, source: Option<String>, reason: String) {
         if self.faults.len() >= MOST_FAULTS {
             return;
         }
         let mut target = String::new();
+        // As paths of either format are written.
+        let between = if matches!(self.mapping.makes, Makes::Json(_)) { '.' } else { '/' };
         for (name, number) in self.path.iter().copied().chain(Some((name, 0))) {
             if !name.is_empty() && !target.is_empty() {
-                target.push('/');
+                target.push(between);
             }
             target.push_str(name);
             if number > 0 {

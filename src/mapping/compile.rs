@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use waybill_parsers::{Element, ElementId, Kind, Schema};
+use waybill_parsers::{DataType, Element, ElementId, Kind, Schema, idoc};
 
 use super::Mapping;
-use super::apply::{SegmentGroup, SegmentRule};
+use super::apply::{Makes, SegmentGroup, SegmentRule};
 use super::expr::{Expr, Spot, read_path};
-use super::file::{MappingFile, SegmentEntry};
+use super::file::{FormatEntry, MappingFile, SegmentEntry};
 use super::lookup::{Names, Repeat};
+use super::object;
 use super::rule;
 use super::written::Written;
 use crate::diagnostic::{Mark, Problems, Spanned};
@@ -21,9 +22,10 @@ const CONTROL_RECORDS: [&str; 2] = ["EDI_DC40", "EDI_DC"];
 /// What a mapping is checked against.
 #[derive(Clone, Copy, Debug)]
 pub struct Inputs<'a> {
-    /// What events look like; [`Schema::open`] where nobody declared it.
+    /// What events look like: their JSON Schema, [`Schema::open`] where nobody declared it, or
+    /// [`idoc_source`] of their IDoc type.
     pub source: &'a Schema,
-    /// The IDoc type.
+    /// What the documents look like: the IDoc type, the JSON Schema, or [`Schema::open`].
     pub target: &'a Schema,
     /// The tables, by the names that the mapping gives them.
     pub tables: &'a [(String, Arc<Table>)],
@@ -36,20 +38,58 @@ pub fn compile(
     problems: &mut Problems,
 ) -> Option<Mapping> {
     let before = problems.len();
-    let root = inputs.target.root();
     let mut compiler = Compiler { inputs, names: Names::of(inputs.source), problems, file };
     compiler.tables();
-    let groups = compiler.segments(&file.segments, root, file.name.mark);
-    if file.segments.is_empty() && problems.len() == before {
-        problems.add(file.name.mark, "the mapping has no segments");
-    }
+    let makes = match &file.to {
+        FormatEntry::Idoc { idoc_type, message } => {
+            let root = inputs.target.root();
+            let groups = compiler.segments(&file.segments, root, file.name.mark);
+            if file.segments.is_empty() && problems.len() == before {
+                problems.add(file.name.mark, "the mapping has no segments");
+            }
+            let text = |written: &Spanned<String>| written.value.as_str().into();
+            Makes::Idoc { idoc_type: text(idoc_type), message: text(message), groups }
+        }
+        FormatEntry::Json(_) => {
+            let members = object::root(&mut compiler, file);
+            if members.is_empty() && problems.len() == before {
+                problems.add(file.name.mark, "the mapping has no fields");
+            }
+            Makes::Json(members)
+        }
+    };
+    let reads = match &file.from {
+        FormatEntry::Idoc { message, .. } => Some(message.value.as_str().into()),
+        FormatEntry::Json(_) => None,
+    };
     (problems.len() == before).then(|| Mapping {
         name: file.name.value.as_str().into(),
-        idoc_type: file.idoc_type.value.as_str().into(),
-        message: file.message.value.as_str().into(),
         file: problems.file().name.clone(),
-        groups,
+        reads,
+        makes,
     })
+}
+
+/// The schema of IDocs as mappings read them: `schema` with the control record, which every IDoc
+/// has and no definition declares.
+pub fn idoc_source(schema: &Schema) -> Schema {
+    let mut source = schema.clone();
+    if source.child(source.root(), CONTROL_RECORDS[0]).is_some() {
+        return source;
+    }
+    let control = Element::new(Kind::Segment, CONTROL_RECORDS[0]);
+    let control = source.add(source.root(), control);
+    for column in idoc::EDI_DC40 {
+        let mut field = Element::new(Kind::Field, column.name);
+        field.length = u32::try_from(column.length).ok();
+        field.data = match column.name {
+            "CREDAT" => DataType::Date,
+            "CRETIM" => DataType::Time,
+            _ => DataType::Text,
+        };
+        source.add(control, field);
+    }
+    source
 }
 
 /// What a check of one part of the file works with.
@@ -163,7 +203,7 @@ impl<'a> Compiler<'a> {
         }
         let segments = target.element(parent).children().iter().map(|id| target.element(*id));
         let names = segments.filter(|element| element.kind == Kind::Segment);
-        let what = format!("segment of {}", self.file.idoc_type.value);
+        let what = format!("segment of {}", target.name());
         self.problems.unknown(name.mark, &what, &name.value, names.map(|e| e.name.as_str()));
         None
     }
@@ -183,7 +223,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// `path as name`, and whether the name was entered.
-    fn for_each(&mut self, written: &Spanned<String>) -> (Option<Repeat>, bool) {
+    pub(super) fn for_each(&mut self, written: &Spanned<String>) -> (Option<Repeat>, bool) {
         let text = Written::new(written, self.problems);
         let Some((path, name)) = text.text().rsplit_once(" as ") else {
             let message = "for_each: `path as name` is expected";

@@ -1,14 +1,16 @@
 //! What a field of the target accepts, and the forms in which it wants dates and numbers.
 
 use jiff::civil;
-use waybill_parsers::{DataType, Element};
+use waybill_parsers::{DataType, Element, Kind};
 
 use super::number;
 
-/// A declared field of a target segment.
+/// A field of the target: of a segment, or a value of a JSON object.
 #[derive(Debug)]
 pub(crate) struct TargetField {
     pub(crate) name: Box<str>,
+    /// Whether it is a JSON value, which has another notation than a field of an IDoc.
+    pub(crate) json: bool,
     pub(crate) length: Option<usize>,
     pub(crate) data: DataType,
     /// The values allowed; empty for any.
@@ -20,6 +22,7 @@ impl TargetField {
     pub(crate) fn of(element: &Element) -> Self {
         Self {
             name: element.name.as_str().into(),
+            json: !matches!(element.kind, Kind::Field),
             length: element.length.map(|length| length as usize),
             data: element.data,
             codes: element.codes.iter().map(|(code, _)| code.as_str().into()).collect(),
@@ -31,26 +34,57 @@ impl TargetField {
     /// right as it stands.
     pub(crate) fn reform(&self, text: &str, out: &mut String) -> Result<bool, &'static str> {
         match self.data {
+            DataType::Bool if self.json => match text {
+                "true" | "false" => Ok(false),
+                "X" => {
+                    out.push_str("true");
+                    Ok(true)
+                }
+                _ => Err("the value is not true or false"),
+            },
             DataType::Text | DataType::Bool | DataType::Digits => Ok(false),
-            DataType::Decimal if number::is_plain(text) => Ok(false),
+            DataType::Decimal if number::is_plain(text) && !(self.json && is_padded(text)) => {
+                Ok(false)
+            }
             DataType::Decimal => {
                 let number = number::read(text).map_err(|_| "the value is not a number")?;
                 number::write(number, out);
                 Ok(true)
             }
-            DataType::Date if is_sap_date(text) => Ok(false),
+            DataType::Date if is_sap_date(text) && !self.json => Ok(false),
             DataType::Date => {
-                let (year, month, day) = date(text).ok_or("the value is not a date")?;
-                out.extend([year, month, day]);
+                let parts = if self.json { sap_date(text) } else { None };
+                let (year, month, day) =
+                    parts.or_else(|| date(text)).ok_or("the value is not a date")?;
+                let between = if self.json { "-" } else { "" };
+                out.extend([year, between, month, between, day]);
                 Ok(true)
             }
-            DataType::Time if is_sap_time(text) => Ok(false),
+            DataType::Time if is_sap_time(text) && !self.json => Ok(false),
             DataType::Time => {
-                let (hour, minute, second) = time(text).ok_or("the value is not a time")?;
-                out.extend([hour, minute, second]);
+                let parts = if self.json { sap_time(text) } else { None };
+                let (hour, minute, second) =
+                    parts.or_else(|| time(text)).ok_or("the value is not a time")?;
+                let between = if self.json { ":" } else { "" };
+                out.extend([hour, between, minute, between, second]);
                 Ok(true)
             }
         }
+    }
+
+    /// The kind of the node that holds its value.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.data {
+            _ if !self.json => Kind::Field,
+            DataType::Decimal => Kind::Number,
+            DataType::Bool => Kind::Bool,
+            _ => Kind::Text,
+        }
+    }
+
+    /// Whether `text` is how the source says that there is no value: SAP's date of eight zeros.
+    pub(crate) fn is_initial(&self, text: &str) -> bool {
+        self.json && self.data == DataType::Date && text == "00000000"
     }
 
     /// Whether the finished `text` may stand in the field. Reasons never hold the text.
@@ -62,8 +96,9 @@ impl TargetField {
                 return Err(format!("{found} characters, but {} holds {length}", self.name));
             }
         }
-        // Only ASCII controls and texts beyond ASCII need the closer look.
-        if text.bytes().any(|byte| !(b' '..=b'~').contains(&byte))
+        // Only ASCII controls and texts beyond ASCII need the closer look. JSON escapes them.
+        if !self.json
+            && text.bytes().any(|byte| !(b' '..=b'~').contains(&byte))
             && text.chars().any(char::is_control)
         {
             return Err("a line end, tabulator or other control character is in it".to_owned());
@@ -71,7 +106,7 @@ impl TargetField {
         if self.data == DataType::Digits && !text.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(format!("{} holds digits only", self.name));
         }
-        if self.data == DataType::Bool && text != "X" {
+        if self.data == DataType::Bool && !self.json && text != "X" {
             return Err(format!("{} holds `X` or nothing", self.name));
         }
         if !self.codes.is_empty() && !self.codes.iter().any(|code| &**code == text) {
@@ -103,22 +138,30 @@ fn is_time(hour: &str, minute: &str, second: &str) -> bool {
     below(hour, 24) && below(minute, 60) && below(second, 60)
 }
 
+/// Zeros in front, which JSON does not allow.
+fn is_padded(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    matches!(digits, [b'0', b'0'..=b'9', ..])
+}
+
 /// `YYYYMMDD`; eight zeros are SAP's "no date".
 fn is_sap_date(text: &str) -> bool {
-    let parts = (text.get(..4), text.get(4..6), text.get(6..));
-    let (Some(year), Some(month), Some(day)) = parts else {
-        return false;
-    };
-    text.len() == 8 && (text == "00000000" || is_date(year, month, day))
+    text == "00000000" || sap_date(text).is_some()
+}
+
+fn sap_date(text: &str) -> Option<Parts<'_>> {
+    let (year, month, day) = (text.get(..4)?, text.get(4..6)?, text.get(6..)?);
+    (text.len() == 8 && is_date(year, month, day)).then_some((year, month, day))
 }
 
 /// `HHMMSS`.
 fn is_sap_time(text: &str) -> bool {
-    let parts = (text.get(..2), text.get(2..4), text.get(4..));
-    let (Some(hour), Some(minute), Some(second)) = parts else {
-        return false;
-    };
-    text.len() == 6 && is_time(hour, minute, second)
+    sap_time(text).is_some()
+}
+
+fn sap_time(text: &str) -> Option<Parts<'_>> {
+    let (hour, minute, second) = (text.get(..2)?, text.get(2..4)?, text.get(4..)?);
+    (text.len() == 6 && is_time(hour, minute, second)).then_some((hour, minute, second))
 }
 
 type Parts<'t> = (&'t str, &'t str, &'t str);
@@ -250,6 +293,30 @@ mod tests {
         assert_eq!(number("-1.5e2").as_deref(), Ok("-150"));
         assert_eq!(number("12.50-").as_deref(), Ok("-12.50"));
         assert_eq!(number("12,50"), Err("the value is not a number"));
+    }
+
+    #[test]
+    fn json_has_its_own_notation() {
+        let json = |data, text: &str| {
+            let mut element = Element::new(Kind::Text, "f");
+            element.data = data;
+            let (field, mut out) = (TargetField::of(&element), String::new());
+            let changed = field.reform(text, &mut out)?;
+            Ok::<_, &str>(if changed { out } else { text.to_owned() })
+        };
+        let same = |data, text| assert_eq!(json(data, text).as_deref(), Ok(text));
+        for (text, number) in
+            [("12.50-", "-12.50"), ("000120", "120"), ("00.5", "0.5"), ("0", "0"), ("1e2", "100")]
+        {
+            assert_eq!(json(DataType::Decimal, text).as_deref(), Ok(number));
+        }
+        assert_eq!(json(DataType::Bool, "X").as_deref(), Ok("true"));
+        same(DataType::Bool, "false");
+        assert_eq!(json(DataType::Bool, "x"), Err("the value is not true or false"));
+        assert_eq!(json(DataType::Date, "20260301").as_deref(), Ok("2026-03-01"));
+        same(DataType::Date, "2026-03-01");
+        assert_eq!(json(DataType::Date, "20260230"), Err("the value is not a date"));
+        assert_eq!(json(DataType::Time, "102030").as_deref(), Ok("10:20:30"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Reading knows the keys and nothing of schemas: paths, expressions and names stay text until
 //! [`compile`](super::compile()) checks them.
 
+use super::entry::{self, FieldEntry};
 use crate::diagnostic::{Problems, Spanned};
 use crate::yaml::{self, Fields, Node, Value};
 
@@ -11,16 +12,32 @@ use crate::yaml::{self, Fields, Node, Value};
 pub struct MappingFile {
     /// What the mapping is called in routes, messages and metrics.
     pub name: Spanned<String>,
-    /// The JSON Schema of the events, as a path from the mapping file; none for any event.
-    pub source_schema: Option<Spanned<String>>,
-    /// The IDoc type that the mapping makes.
-    pub idoc_type: Spanned<String>,
-    /// The message type that travels in the control record.
-    pub message: Spanned<String>,
+    /// What it reads.
+    pub from: FormatEntry,
+    /// What it makes.
+    pub to: FormatEntry,
     /// Tables: the name used here, and the path from the mapping file.
     pub tables: Vec<(Spanned<String>, Spanned<String>)>,
-    /// The segments.
+    /// The segments, where it makes an IDoc.
     pub segments: Vec<SegmentEntry>,
+    /// Where it makes JSON: paths and what fills them.
+    pub fields: Vec<(Spanned<String>, FieldEntry)>,
+    /// Where it makes JSON: the lists.
+    pub lists: Vec<ListEntry>,
+}
+
+/// `from:` or `to:`.
+#[derive(Clone, Debug)]
+pub enum FormatEntry {
+    /// `format: json`, with its JSON Schema as a path from the mapping file; none for any.
+    Json(Option<Spanned<String>>),
+    /// `format: idoc`.
+    Idoc {
+        /// The IDoc type.
+        idoc_type: Spanned<String>,
+        /// The message type that travels in the control record.
+        message: Spanned<String>,
+    },
 }
 
 /// One entry of `segments:`.
@@ -38,52 +55,31 @@ pub struct SegmentEntry {
     pub segments: Vec<Self>,
 }
 
-/// What stands behind the name of a field.
+/// One entry of `lists:`.
 #[derive(Clone, Debug)]
-pub enum FieldEntry {
-    /// A constant.
-    Constant(Spanned<String>),
-    /// A rule.
-    Rule(Box<RuleEntry>),
-}
-
-/// A rule as it is written.
-#[derive(Clone, Debug)]
-pub struct RuleEntry {
-    /// Where the value comes from.
-    pub value: ValueEntry,
+pub struct ListEntry {
+    /// The path of the list in the JSON.
+    pub path: Spanned<String>,
+    /// `path as name`.
+    pub for_each: Option<Spanned<String>>,
     /// The condition.
     pub when: Option<Spanned<String>>,
-    /// The text for no value.
-    pub default: Option<Spanned<String>>,
-    /// Whether no value is a fault.
-    pub required: Option<Spanned<bool>>,
-    /// The name of the table that translates the value.
-    pub table: Option<Spanned<String>>,
-    /// How short values are filled up.
-    pub pad: Option<PadEntry>,
-    /// Digits behind the point.
-    pub decimals: Option<Spanned<u32>>,
+    /// What an item is.
+    pub item: ItemEntry,
 }
 
-/// Where the value of a rule comes from.
+/// What an item of a list is.
 #[derive(Clone, Debug)]
-pub enum ValueEntry {
-    /// A path.
-    From(Spanned<String>),
-    /// An expression.
-    Expr(Spanned<String>),
-}
-
-/// `pad:` as it is written.
-#[derive(Clone, Debug)]
-pub struct PadEntry {
-    /// The character.
-    pub with: Spanned<char>,
-    /// Whether it goes in front of the value.
-    pub left: bool,
-    /// The length in characters to fill up to.
-    pub width: Spanned<u32>,
+pub enum ItemEntry {
+    /// An object.
+    Object {
+        /// Path and what fills it.
+        fields: Vec<(Spanned<String>, FieldEntry)>,
+        /// The lists below it.
+        lists: Vec<ListEntry>,
+    },
+    /// A single value; the name is the key `value`, for messages.
+    Value(Spanned<String>, FieldEntry),
 }
 
 /// Reads the mapping file that `problems` are about; `None` where so much is missing that the
@@ -98,54 +94,36 @@ pub fn read(problems: &mut Problems) -> Option<MappingFile> {
         problems.advise(version.mark, message, "this program reads version 1");
     }
     let name = fields.required_text("mapping", problems);
-    let source_schema = fields.required("from", problems).and_then(|node| from(node, problems));
-    let to = fields.required("to", problems).and_then(|node| to(node, problems));
+    let from = fields.required("from", problems).and_then(|node| format(node, "from", problems));
+    let to = fields.required("to", problems).and_then(|node| format(node, "to", problems));
     let tables = fields.optional("tables").map_or_else(Vec::new, |node| tables(node, problems));
-    let segments = match fields.required("segments", problems) {
-        Some(node) => segments(node, problems),
-        None => Vec::new(),
-    };
+    let (mut segments, mut object) = (Vec::new(), Default::default());
+    if let Some(FormatEntry::Json(_)) = &to {
+        object = self::object(&mut fields, problems);
+    } else if let Some(node) = fields.required("segments", problems) {
+        segments = list(node, "segments", problems, segment);
+    }
     fields.finish(problems);
-    let (idoc_type, message) = to?;
-    Some(MappingFile {
-        name: name?,
-        source_schema: source_schema?,
-        idoc_type,
-        message,
-        tables,
-        segments,
-    })
+    let (fields, lists) = object;
+    Some(MappingFile { name: name?, from: from?, to: to?, tables, segments, fields, lists })
 }
 
 type Text = Spanned<String>;
 
-fn from(node: &Node, problems: &mut Problems) -> Option<Option<Text>> {
-    let mut fields = Fields::of(node, "from", problems)?;
+fn format(node: &Node, what: &str, problems: &mut Problems) -> Option<FormatEntry> {
+    let mut fields = Fields::of(node, what, problems)?;
     fields.required("format", problems);
-    format(&mut fields, "json", problems);
-    let schema = fields.text("schema", problems);
-    fields.finish(problems);
-    Some(schema)
-}
-
-fn to(node: &Node, problems: &mut Problems) -> Option<(Text, Text)> {
-    let mut fields = Fields::of(node, "to", problems)?;
-    fields.required("format", problems);
-    format(&mut fields, "idoc", problems);
-    let idoc_type = fields.required_text("type", problems);
-    let message = fields.required_text("message", problems);
-    fields.finish(problems);
-    Some((idoc_type?, message?))
-}
-
-fn format(fields: &mut Fields<'_>, only: &str, problems: &mut Problems) {
-    let Some(format) = fields.text("format", problems) else {
-        return;
+    let is_idoc = fields.choice("format", problems, &[("json", false), ("idoc", true)]);
+    // Under an unknown format the other keys still show what was meant.
+    let entry = if is_idoc.unwrap_or(fields.optional("type").is_some()) {
+        let idoc_type = fields.required_text("type", problems);
+        let message = fields.required_text("message", problems);
+        idoc_type.zip(message).map(|(idoc_type, message)| FormatEntry::Idoc { idoc_type, message })
+    } else {
+        Some(FormatEntry::Json(fields.text("schema", problems)))
     };
-    if format.value != only {
-        let message = format!("format `{}` is not supported here", format.value);
-        problems.advise(format.mark, message, format!("known: {only}"));
-    }
+    fields.finish(problems);
+    entry
 }
 
 fn tables(node: &Node, problems: &mut Problems) -> Vec<(Text, Text)> {
@@ -158,12 +136,17 @@ fn tables(node: &Node, problems: &mut Problems) -> Vec<(Text, Text)> {
     found
 }
 
-fn segments(node: &Node, problems: &mut Problems) -> Vec<SegmentEntry> {
+fn list<T>(
+    node: &Node,
+    what: &str,
+    problems: &mut Problems,
+    read: impl Fn(&Node, &mut Problems) -> Option<T>,
+) -> Vec<T> {
     let Value::List(items) = &node.value else {
-        problems.add(node.mark, format!("segments: a list is expected, not {}", node.what()));
+        problems.add(node.mark, format!("{what}: a list is expected, not {}", node.what()));
         return Vec::new();
     };
-    items.iter().filter_map(|item| segment(item, problems)).collect()
+    items.iter().filter_map(|item| read(item, problems)).collect()
 }
 
 fn segment(node: &Node, problems: &mut Problems) -> Option<SegmentEntry> {
@@ -171,107 +154,49 @@ fn segment(node: &Node, problems: &mut Problems) -> Option<SegmentEntry> {
     let name = fields.required_text("segment", problems);
     let for_each = fields.text("for_each", problems);
     let when = fields.text("when", problems);
-    let mut rules = Vec::new();
-    if let Some(node) = fields.optional("fields") {
-        for (name, node) in yaml::entries(node, "fields", problems) {
-            rules.extend(field(name, node, problems).map(|entry| (name.clone(), entry)));
-        }
-    }
-    let below = fields.optional("segments").map_or_else(Vec::new, |node| segments(node, problems));
+    let rules = rules(&mut fields, problems);
+    let below = fields.optional("segments");
+    let below = below.map(|node| list(node, "segments", problems, segment)).unwrap_or_default();
     fields.finish(problems);
     Some(SegmentEntry { name: name?, for_each, when, fields: rules, segments: below })
 }
 
-fn field(name: &Text, node: &Node, problems: &mut Problems) -> Option<FieldEntry> {
-    if node.is_null() {
-        let message = format!("{}: a constant or a rule is expected", name.value);
-        problems.add(name.mark, message);
-        return None;
-    }
-    if let Some(text) = node.text() {
-        let constant = Spanned { value: text.to_owned(), mark: node.mark };
-        return Some(FieldEntry::Constant(constant));
-    }
-    rule(&name.value, node, problems).map(|rule| FieldEntry::Rule(Box::new(rule)))
-}
-
-fn rule(name: &str, node: &Node, problems: &mut Problems) -> Option<RuleEntry> {
-    let mut fields = Fields::of(node, name, problems)?;
-    let value = value(&mut fields, name, problems);
-    let rule_when = fields.text("when", problems);
-    let default = fields.text("default", problems);
-    let required = fields
-        .optional("required")
-        .map(|node| node.mark)
-        .and_then(|mark| Some(Spanned { value: fields.flag("required", problems)?, mark }));
-    let table = fields.text("table", problems);
-    let pad = fields.optional("pad").and_then(|node| pad(node, problems));
-    let decimals = fields.text("decimals", problems);
-    let decimals = decimals.and_then(|text| count("decimals", 0..=28, &text, problems));
-    if let Some(unit) = fields.optional("unit") {
-        let remedy = "convert the quantity before the mapping";
-        problems.advise(unit.mark, "`unit` is not supported yet", remedy);
-    }
-    fields.finish(problems);
-    Some(RuleEntry { value: value?, when: rule_when, default, required, table, pad, decimals })
-}
-
-fn value(fields: &mut Fields<'_>, name: &str, problems: &mut Problems) -> Option<ValueEntry> {
-    let mark = fields.mark();
-    match (fields.text("from", problems), fields.text("expr", problems)) {
-        (Some(from), None) => Some(ValueEntry::From(from)),
-        (None, Some(expr)) => Some(ValueEntry::Expr(expr)),
-        (Some(_), Some(expr)) => {
-            problems.add(expr.mark, format!("{name}: `from` and `expr` exclude each other"));
-            None
-        }
-        (None, None) => {
-            // A `from` or `expr` of another shape was reported where it stands.
-            if fields.optional("from").is_none() && fields.optional("expr").is_none() {
-                problems.add(mark, format!("{name}: `from` or `expr` is missing"));
-            }
-            None
+/// `fields`.
+fn rules(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<(Text, FieldEntry)> {
+    let mut rules = Vec::new();
+    if let Some(node) = fields.optional("fields") {
+        for (name, node) in yaml::entries(node, "fields", problems) {
+            rules.extend(entry::field(name, node, problems).map(|entry| (name.clone(), entry)));
         }
     }
+    rules
 }
 
-fn pad(node: &Node, problems: &mut Problems) -> Option<PadEntry> {
-    let mut fields = Fields::of(node, "pad", problems)?;
-    let mark = fields.mark();
-    let (left, right) = (fields.text("left", problems), fields.text("right", problems));
-    let width = fields.required_text("width", problems);
-    let width = width.and_then(|text| count("width", 1..=u32::MAX, &text, problems));
-    fields.finish(problems);
-    let (with, left) = match (left, right) {
-        (Some(with), None) => (with, true),
-        (None, Some(with)) => (with, false),
-        _ => {
-            problems.add(mark, "pad: one of `left` and `right` is expected");
-            return None;
-        }
-    };
-    let mut characters = with.value.chars();
-    let (Some(character), None) = (characters.next(), characters.next()) else {
-        problems.add(with.mark, "pad: one character is expected");
-        return None;
-    };
-    Some(PadEntry { with: Spanned { value: character, mark: with.mark }, left, width: width? })
-}
-
-fn count(
-    what: &str,
-    range: std::ops::RangeInclusive<u32>,
-    text: &Text,
+/// `fields` and `lists` of a JSON object.
+fn object(
+    fields: &mut Fields<'_>,
     problems: &mut Problems,
-) -> Option<Spanned<u32>> {
-    let number = text.value.parse().ok().filter(|number| range.contains(number));
-    if number.is_none() {
-        let (least, most) = (range.start(), range.end());
-        let bounds = match most {
-            &u32::MAX => format!("from {least}"),
-            most => format!("from {least} to {most}"),
-        };
-        problems.add(text.mark, format!("{what}: a whole number {bounds} is expected"));
-    }
-    number.map(|value| Spanned { value, mark: text.mark })
+) -> (Vec<(Text, FieldEntry)>, Vec<ListEntry>) {
+    let rules = rules(fields, problems);
+    let lists = fields.optional("lists");
+    (rules, lists.map(|node| list(node, "lists", problems, list_entry)).unwrap_or_default())
+}
+
+fn list_entry(node: &Node, problems: &mut Problems) -> Option<ListEntry> {
+    let mut fields = Fields::of(node, "list", problems)?;
+    let path = fields.required_text("list", problems);
+    let for_each = fields.text("for_each", problems);
+    let when = fields.text("when", problems);
+    let item = match fields.optional("value") {
+        Some(node) => {
+            let name = Spanned { value: "value".to_owned(), mark: node.mark };
+            entry::field(&name, node, problems).map(|entry| ItemEntry::Value(name, entry))
+        }
+        None => {
+            let (fields, lists) = object(&mut fields, problems);
+            Some(ItemEntry::Object { fields, lists })
+        }
+    };
+    fields.finish(problems);
+    Some(ListEntry { path: path?, for_each, when, item: item? })
 }

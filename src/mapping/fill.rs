@@ -1,7 +1,7 @@
 //! From a rule to the text of one field.
 //!
-//! In this order: the value, the default where there is none, the table, rounding, the form of
-//! the field, padding, and the check that the field takes the result.
+//! In this order: the value, trimmed, the default where there is none, the table, rounding, the
+//! form of the field, padding, and the check that the field takes the result.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct Rule {
     pub(super) value: Expr,
     pub(super) default: Option<Box<str>>,
     pub(super) required: bool,
+    /// The character that is taken away in front (`true`) or behind.
+    pub(super) trim: Option<(char, bool)>,
     pub(super) table: Option<Arc<Table>>,
     pub(super) decimals: Option<u32>,
     pub(super) pad: Option<Pad>,
@@ -106,22 +108,23 @@ impl Rule {
         scope: &Scope<'t>,
         scratch: &mut String,
     ) -> Result<Raw<'t>, Failure> {
-        let truth = field.data == DataType::Bool && self.table.is_none();
+        let truth = field.data == DataType::Bool && !field.json && self.table.is_none();
         // Blanks at the end mean nothing in a field, and blanks alone are no value.
         Ok(match self.value.value(scope)? {
             Value::Missing => Raw::Nothing,
             Value::Text(Cow::Borrowed(text)) | Value::Source(text) => {
-                match text.trim_end_matches(' ') {
+                match self.trimmed(text.trim_end_matches(' ')) {
                     "" => Raw::Nothing,
+                    text if field.is_initial(text) => Raw::Nothing,
                     text => Raw::Kept(text),
                 }
             }
-            Value::Text(Cow::Owned(mut text)) => {
-                text.truncate(text.trim_end_matches(' ').len());
+            Value::Text(Cow::Owned(text)) => {
+                let text = self.trimmed(text.trim_end_matches(' '));
                 if text.is_empty() {
                     return Ok(Raw::Nothing);
                 }
-                *scratch = text;
+                scratch.push_str(text);
                 Raw::Scratch
             }
             Value::Number(number) => {
@@ -132,6 +135,14 @@ impl Rule {
             Value::Bool(false) if truth => Raw::Nothing,
             Value::Bool(value) => Raw::Kept(if value { "true" } else { "false" }),
         })
+    }
+
+    fn trimmed<'t>(&self, text: &'t str) -> &'t str {
+        match self.trim {
+            None => text,
+            Some((what, true)) => text.trim_start_matches(what),
+            Some((what, false)) => text.trim_end_matches(what),
+        }
     }
 
     fn nothing(&self) -> Result<Option<&str>, Failure> {

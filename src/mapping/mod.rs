@@ -11,19 +11,23 @@
 mod apply;
 mod compile;
 mod condition;
+mod entry;
 mod expr;
 mod field;
 mod file;
 mod fill;
 mod lookup;
+mod members;
 mod number;
+mod object;
 mod rule;
 mod written;
 
-pub use apply::{Fault, Mapping};
-pub use compile::{Inputs, compile};
+pub use apply::{Fault, Mapping, Product};
+pub use compile::{Inputs, compile, idoc_source};
 pub use condition::Condition;
-pub use file::{FieldEntry, MappingFile, PadEntry, RuleEntry, SegmentEntry, ValueEntry, read};
+pub use entry::{FieldEntry, PadEntry, RuleEntry, TrimEntry, Typed, ValueEntry};
+pub use file::{FormatEntry, ItemEntry, ListEntry, MappingFile, SegmentEntry, read};
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,10 @@ use waybill_parsers::{DataType, ElementId, Kind};
 
 use super::apply::{FieldRule, Filling};
 use super::compile::{Compiler, spot};
+use super::entry::{FieldEntry, PadEntry, RuleEntry, ValueEntry};
 use super::expr::Expr;
 use super::field::TargetField;
-use super::file::{FieldEntry, PadEntry, RuleEntry, SegmentEntry, ValueEntry};
+use super::file::SegmentEntry;
 use super::fill::{Pad, Rule};
 use super::lookup::{BadPath, Type};
 use super::written::Written;
@@ -34,6 +35,13 @@ pub(super) fn fields(
             continue;
         };
         let field_type = TargetField::of(target.element(field));
+        if let FieldEntry::Rule(rule) = written
+            && let Some(typed) = &rule.typed
+        {
+            let message = "`number` and `bool` are for JSON";
+            let remedy = "the definition of the IDoc type says what its fields hold";
+            compiler.problems.advise(typed.mark, message, remedy);
+        }
         if let Some(rule) = compiler.field(name, written, field_type) {
             rules.push((field, rule));
         }
@@ -64,7 +72,7 @@ fn all<T>(checked: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 impl Compiler<'_> {
-    fn field(
+    pub(super) fn field(
         &mut self,
         name: &Spanned<String>,
         entry: &FieldEntry,
@@ -141,6 +149,7 @@ impl Compiler<'_> {
             value,
             default: all(default)?,
             required: entry.required.as_ref().is_some_and(|required| required.value),
+            trim: entry.trim.as_ref().map(|trim| (trim.what.value, trim.left)),
             table: all(table)?,
             decimals: entry.decimals.as_ref().map(|decimals| decimals.value),
             pad: all(pad)?,
@@ -209,6 +218,11 @@ impl Compiler<'_> {
     }
 
     fn pad(&mut self, pad: &PadEntry, field: &TargetField) -> Option<Pad> {
+        if field.json && field.data != DataType::Text {
+            let message = format!("pad: {} is no text", field.name);
+            self.problems.add(pad.width.mark, message);
+            return None;
+        }
         let width = pad.width.value as usize;
         // Where no length is declared, nothing else would bound what one value takes.
         let most = field.length.unwrap_or(4096);

@@ -380,7 +380,7 @@ segments:
 ";
     let expected = [
         "m.yaml:1:10: version `2` is not supported; this program reads version 1",
-        "m.yaml:3:17: format `xml` is not supported here; known: json",
+        "m.yaml:3:17: unknown format `xml`; known: json, idoc",
         "m.yaml:4:5: to: `type` is missing",
         "m.yaml:4:21: unknown key of to `typ`; did you mean `type`?",
         "m.yaml:7:5: unknown key of segment `feilds`; known: for_each, when, segments",

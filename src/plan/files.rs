@@ -10,7 +10,7 @@ use waybill_parsers::{Problem, Schema, idoc, json};
 use crate::config::load::Written;
 use crate::diagnostic::{Diagnostic, Mark, Problems, SourceFile, Spanned};
 use crate::lifecycle::Lifecycle;
-use crate::mapping::{self, MappingFile};
+use crate::mapping::{self, FormatEntry, MappingFile};
 use crate::partner::Partner;
 use crate::plan::MappingAndType;
 use crate::table::Table;
@@ -128,11 +128,12 @@ impl Library<'_> {
         folder: &Path,
         problems: &mut Problems,
     ) -> Option<MappingAndType> {
-        let source = match &file.source_schema {
-            Some(path) => self.source_schema(path, folder, problems),
-            None => Some(Arc::new(Schema::open("event"))),
-        };
-        let target = self.idoc_type(&file.idoc_type, folder, problems);
+        let source = self.schema(&file.from, folder, problems);
+        let source = source.map(|schema| match &file.from {
+            FormatEntry::Idoc { .. } => Arc::new(mapping::idoc_source(&schema)),
+            FormatEntry::Json(_) => schema,
+        });
+        let target = self.schema(&file.to, folder, problems);
         let tables: Vec<_> = file
             .tables
             .iter()
@@ -149,7 +150,21 @@ impl Library<'_> {
         Some((Arc::new(mapping), target))
     }
 
-    fn source_schema(
+    /// The schema that `from` or `to` names.
+    fn schema(
+        &mut self,
+        entry: &FormatEntry,
+        folder: &Path,
+        problems: &mut Problems,
+    ) -> Option<Arc<Schema>> {
+        match entry {
+            FormatEntry::Json(Some(path)) => self.json_schema(path, folder, problems),
+            FormatEntry::Json(None) => Some(Arc::new(Schema::open("event"))),
+            FormatEntry::Idoc { idoc_type, .. } => self.idoc_type(idoc_type, folder, problems),
+        }
+    }
+
+    fn json_schema(
         &mut self,
         path: &Spanned<String>,
         folder: &Path,
