@@ -119,6 +119,9 @@ pub struct Amqp {
     pub queue: String,
     /// Whether and how to declare the queue. Default `quorum`.
     pub declare: Declare,
+    /// Whether the queue is declared so that the broker feeds one consumer at a time. Default
+    /// true: without it, later messages can overtake earlier ones when a session is lost.
+    pub single_active: bool,
     /// The most messages that the broker may have sent and not seen acknowledged. Default 500.
     pub prefetch: u16,
     /// The most bytes in memory that are not yet in the journal; reading from the broker stops

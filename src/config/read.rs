@@ -157,6 +157,7 @@ fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
     let words =
         [("passive", Declare::Passive), ("quorum", Declare::Quorum), ("classic", Declare::Classic)];
     let declare = fields.choice("declare", problems, &words);
+    let single_active = fields.flag("single_active", problems);
     let prefetch =
         fields.parsed("prefetch", problems, |text| unit::count(text, 1, u64::from(u16::MAX)));
     let in_flight = fields.parsed("in_flight", problems, unit::size);
@@ -165,6 +166,7 @@ fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
         url: url?,
         queue: queue?.value,
         declare: declare.unwrap_or(Declare::Quorum),
+        single_active: single_active.unwrap_or(true),
         prefetch: prefetch.and_then(|count| u16::try_from(count).ok()).unwrap_or(500),
         in_flight: in_flight.unwrap_or(32 << 20),
         max_message: max_message.unwrap_or(16 << 20),

@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use futures_util::task::AtomicWaker;
 #[derive(Debug)]
 pub struct Gate {
     held: AtomicU64,
+    shut: AtomicBool,
     limit: u64,
     reader: AtomicWaker,
 }
@@ -38,7 +39,12 @@ pub struct Hold {
 impl Gate {
     /// A gate that closes above `limit` bytes.
     pub fn new(limit: u64) -> Arc<Self> {
-        Arc::new(Self { held: AtomicU64::new(0), limit, reader: AtomicWaker::new() })
+        Arc::new(Self {
+            held: AtomicU64::new(0),
+            shut: AtomicBool::new(false),
+            limit,
+            reader: AtomicWaker::new(),
+        })
     }
 
     /// Counts `bytes` as held.
@@ -53,8 +59,16 @@ impl Gate {
         self.held.load(Ordering::Acquire)
     }
 
+    /// Closes the gate whatever is held, or opens it again.
+    pub fn shut(&self, shut: bool) {
+        self.shut.store(shut, Ordering::Release);
+        if !self.is_closed() {
+            self.reader.wake();
+        }
+    }
+
     fn is_closed(&self) -> bool {
-        self.held() > self.limit
+        self.held() > self.limit || self.shut.load(Ordering::Acquire)
     }
 }
 
@@ -195,5 +209,18 @@ mod tests {
         assert_eq!(reading.await.unwrap(), 5);
         drop(small);
         assert_eq!(gate.held(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_shut_gate_lets_nothing_through_until_it_opens() {
+        let gate = Gate::new(10);
+        let mut stream = Gated { stream: Cursor::new(b"bytes".to_vec()), gate: gate.clone() };
+        gate.shut(true);
+        let mut buffer = [0; 5];
+        let reading = stream.read(&mut buffer);
+        tokio::pin!(reading);
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        gate.shut(false);
+        assert_eq!(reading.await.unwrap(), 5);
     }
 }

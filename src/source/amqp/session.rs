@@ -6,9 +6,7 @@ use std::time::Duration;
 use async_rs::Runtime;
 use futures_util::StreamExt;
 use lapin::message::Delivery;
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::AMQPUri;
@@ -67,6 +65,9 @@ pub(super) enum SessionError {
     /// No answer.
     #[error("no answer from the broker within {PATIENCE:?}")]
     Silence,
+    /// The journal had no room for longer than the broker waits.
+    #[error("the connection was given up while the journal had no room")]
+    Paused,
     /// The broker ended the consumer: the queue was deleted or moved.
     #[error("the broker cancelled the consumer: was the queue deleted?")]
     Cancelled,
@@ -127,6 +128,11 @@ async fn begin(
     if amqp.declare == Declare::Quorum {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
     }
+    if amqp.single_active {
+        // While the broker has not noticed the end of our last session, or of another replica,
+        // this one gets nothing: later messages must not overtake those that come back.
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
+    }
     let passive = amqp.declare == Declare::Passive;
     let options = QueueDeclareOptions { passive, durable: !passive, ..Default::default() };
     channel.queue_declare(amqp.queue.as_str().into(), options, arguments).await.map_err(
@@ -153,32 +159,56 @@ async fn begin(
 }
 
 impl Open {
-    /// Hands messages to the intake until the session ends, the agent stops or the journal has no
-    /// room. In the last two cases the consumer is cancelled first and what the broker had sent by
-    /// then is handed over too.
+    /// Hands messages to the intake until the session ends or the agent stops; then waits until
+    /// what was handed over is acknowledged.
+    ///
+    /// The consumer is never cancelled: a broker may have sent messages to a cancelled consumer
+    /// that the client no longer sees, and it puts them back behind others that the next session
+    /// has taken by then. A channel that closes gives all of them back at once, in their order.
     pub(super) async fn consume(&mut self, context: &mut Context) -> Result<(), SessionError> {
-        let ended = loop {
+        loop {
+            if !*context.open.borrow() && !self.wait_for_room(context).await? {
+                break;
+            }
             tokio::select! {
                 next = self.consumer.next() => match next {
                     Some(Ok(delivery)) => self.hand_over(context, delivery).await,
                     Some(Err(error)) => return Err(error.into()),
                     None => return Err(SessionError::Cancelled),
                 },
-                _ = context.stop.changed() => break Ok(()),
-                changed = context.open.changed() => {
-                    if changed.is_err() || !*context.open.borrow() {
-                        tracing::warn!(source = %context.name, "the journal has no room: source paused");
-                        break Ok(());
-                    }
-                }
+                _ = context.stop.changed() => break,
+                changed = context.open.changed() => if changed.is_err() { break },
             }
-        };
-        let tag = self.consumer.tag();
-        self.session.channel.basic_cancel(tag, BasicCancelOptions::default()).await?;
-        while let Some(Ok(delivery)) = self.consumer.next().await {
-            self.hand_over(context, delivery).await;
         }
         self.settle().await;
+        Ok(())
+    }
+
+    /// While the journal has no room nothing is read from the socket. A pause beyond two
+    /// heartbeats costs the connection: the broker has its messages back, and the next session
+    /// begins when there is room. `false` when the agent stops.
+    async fn wait_for_room(&mut self, context: &mut Context) -> Result<bool, SessionError> {
+        tracing::warn!(source = %context.name, "the journal has no room: source paused");
+        self.gate.shut(true);
+        let ended = loop {
+            let status = self.connection.status();
+            if !status.connected() {
+                break Err(SessionError::Paused);
+            }
+            tokio::select! {
+                changed = context.open.changed() => {
+                    if changed.is_err() {
+                        break Ok(false);
+                    }
+                    if *context.open.borrow() {
+                        break Ok(true);
+                    }
+                }
+                _ = context.stop.changed() => break Ok(false),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        };
+        self.gate.shut(false);
         ended
     }
 

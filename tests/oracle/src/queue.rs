@@ -41,6 +41,7 @@ impl Queue {
         let channel = connection.create_channel().await?;
         let mut arguments = FieldTable::default();
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+        arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
         channel.queue_declare(self.name.as_str().into(), durable, arguments).await?;
         close(&connection).await;
