@@ -213,7 +213,13 @@ fn every_case_of_every_mapping_comes_out_as_expected() {
 
 /// Payload is personal data and has no place in a message.
 fn no_payload(source: Node<'_>, message: &str) {
-    for node in source.descendants().filter(|node| node.text().len() > 4) {
+    // The place in the mapping is no payload, even where it is called what the event says.
+    let parts = message.lines().map(|line| line.split_once(": ").unwrap().1);
+    let message = parts.collect::<Vec<_>>().join("\n");
+    // What an IDoc is called is part of the mapping's paths.
+    let is_name = |node: &Node<'_>| matches!(node.name(), "TABNAM" | "IDOCTYP" | "MESTYP");
+    let is_payload = |node: &Node<'_>| node.text().len() > 4 && !is_name(node);
+    for node in source.descendants().filter(is_payload) {
         assert!(!message.contains(node.text()), "the text of `{}` is in: {message}", node.name());
     }
 }
