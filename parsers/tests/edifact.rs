@@ -4,11 +4,11 @@
 
 mod edifact_support;
 
-use edifact_support::{Outcome, check_verdicts, corpus};
+use edifact_support::{Drip, Outcome, cases, check_cases, check_mutations, check_verdicts, corpus};
 use serde_json::Value;
 use waybill_parsers::Limits;
-use waybill_parsers::edifact::{ReadOptions, Reader};
-use waybill_parsers::segment::{Mode, Raw, Segment, Segments, Separators};
+use waybill_parsers::edifact::{ReadOptions, Reader, WriteOptions, Writer};
+use waybill_parsers::segment::{Mode, Part, Raw, Segment, Segments, Separators};
 
 fn read(bytes: &[u8], options: ReadOptions) -> Outcome {
     let mut outcome = Outcome { parts: Vec::new(), segments: 0, error: None };
@@ -98,4 +98,46 @@ fn token_vectors_of_other_parsers_give_their_tokens() {
         assert_eq!(found, expected, "{}", vector["id"]);
     }
     println!("{} vectors", vectors.len());
+}
+
+fn strict(is_strict: bool) -> ReadOptions {
+    let mode = if is_strict { Mode::Strict } else { Mode::Lenient };
+    ReadOptions { mode, ..ReadOptions::default() }
+}
+
+/// All messages as one file; `None` where one of them cannot be written.
+fn written(outcome: &Outcome, newline: bool) -> Option<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut writer = Writer::new(WriteOptions { newline, ..WriteOptions::default() }, &mut out);
+    for part in &outcome.parts {
+        if let Part::Message(reading) = part
+            && !writer.message(&reading.document).is_empty()
+        {
+            return None;
+        }
+    }
+    writer.finish().is_empty().then_some(out)
+}
+
+#[test]
+fn cases_read_and_write_as_recorded() {
+    check_cases("edifact", |bytes, is_strict| read(bytes, strict(is_strict)), written);
+}
+
+#[test]
+fn no_cut_or_mutation_breaks_the_reader() {
+    check_mutations("edifact", |bytes, is_strict, limits| {
+        read(bytes, ReadOptions { limits, ..strict(is_strict) })
+    });
+}
+
+#[test]
+fn the_size_of_the_reads_makes_no_difference() {
+    for case in cases("edifact") {
+        let whole = read(case.bytes.as_slice(), ReadOptions::default());
+        let drip = Drip(&case.bytes);
+        let parts: Vec<_> =
+            Reader::new(drip, ReadOptions::default()).filter_map(Result::ok).collect();
+        assert_eq!(parts, whole.parts, "{}", case.folder.display());
+    }
 }

@@ -106,7 +106,7 @@ pub(super) fn check(level: &mut Level, segment: &Segment<'_>, syntax: &Syntax, n
         level.report(fault.rule, &place, fault.message);
     }
     // Segments of a message had their characters checked when they were taken.
-    if !matches!(segment.tag(), b"UNT") {
+    if !matches!(segment.tag(), b"UNT" | b"UNP") {
         let mut text = String::new();
         let how = syntax.charset.decode(segment.bytes(), &mut text);
         check_text(level, segment, syntax, (number, how));
@@ -115,7 +115,7 @@ pub(super) fn check(level: &mut Level, segment: &Segment<'_>, syntax: &Syntax, n
 
 /// Compares a trailer with its level.
 pub(super) fn trailer(level: &mut Level, segment: &Segment<'_>, count: u64, what: &str) {
-    let number = if segment.tag() == b"UNT" { level.count } else { 0 };
+    let number = if matches!(segment.tag(), b"UNT" | b"UNP") { level.count } else { 0 };
     let place = place_of(segment, number);
     let declared = segment.component(0, 0).unwrap_or_default();
     if declared.as_number() != Some(count) {

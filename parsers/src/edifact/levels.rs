@@ -8,7 +8,7 @@ use crate::edifact::state::{Group, Interchange};
 use crate::edifact::syntax::{Repetition, Syntax, charset};
 use crate::reading::{Place, Reading};
 use crate::segment::{
-    Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, place_of, put_segment, value,
+    Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, copy_node, place_of, put_segment, value,
 };
 
 impl State {
@@ -99,7 +99,7 @@ impl State {
 
     /// UNG.
     pub(super) fn open_group(&mut self, segment: Segment<'_>) {
-        self.close_group(segment.offset());
+        self.close_group();
         let syntax = self.syntax;
         let mut level = self.level(segment.place());
         let mut nodes = std::mem::take(&mut self.nodes);
@@ -132,8 +132,8 @@ impl State {
     }
 
     /// Ends a group whose trailer did not come.
-    pub(super) fn close_group(&mut self, end: u64) {
-        self.close_message(end);
+    pub(super) fn close_group(&mut self) {
+        self.close_message();
         if let Some(mut group) = self.group.take() {
             let place = Place { path: "UNE".to_owned(), ..group.level.start.clone() };
             group.level.report(rules::MISSING_TRAILER, &place, "no UNE ends the group");
@@ -143,7 +143,8 @@ impl State {
     }
 
     /// Ends a message whose trailer did not come.
-    pub(super) fn close_message(&mut self, _next: u64) {
+    pub(super) fn close_message(&mut self) {
+        self.object = None;
         if let Some(mut level) = self.message.take() {
             let place = Place { path: "UNT".to_owned(), ..level.start.clone() };
             level.report(rules::MISSING_MESSAGE_TRAILER, &place, "no UNT ends the message");
@@ -153,8 +154,8 @@ impl State {
     }
 
     /// Ends the interchange, if one is open, whose trailer did not come.
-    pub(super) fn close_interchange(&mut self, next: Option<u64>) {
-        self.close_group(next.unwrap_or(self.end));
+    pub(super) fn close_interchange(&mut self) {
+        self.close_group();
         if let Some(mut interchange) = self.interchange.take() {
             if !interchange.is_implicit {
                 let place = Place { path: "UNZ".to_owned(), ..interchange.level.start.clone() };
@@ -195,7 +196,7 @@ fn with_segment(
     let mut builder = Builder::new();
     builder.open(Kind::Group, envelope.root().name(), 0);
     for child in envelope.root().children() {
-        builder.copy(child, child.name());
+        copy_node(&mut builder, child);
     }
     // Headers stand before the documents that they are copied into.
     put_segment(&mut builder, segment, syntax.charset, 0, nodes);

@@ -6,14 +6,19 @@ use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
 use crate::edifact::syntax::service_string;
 use crate::reading::{FrameError, Place};
-use crate::segment::{Part, Rule, Segment, end_of, place_of, put_segment, value};
+use crate::segment::{Part, Rule, Segment, copy_node, end_of, place_of, put_segment, value};
 
 /// The field that holds the object of a package.
-const OBJECT: &str = "object";
+pub(super) const OBJECT: &str = "object";
 
 impl State {
-    /// Takes the next segment of the input.
-    pub(super) fn segment(&mut self, segment: Segment<'_>) -> Result<Then, FrameError> {
+    /// Takes the next segment of the input; one that looks like the start of the next interchange
+    /// is handed back if it may be.
+    pub(super) fn segment(
+        &mut self,
+        segment: Segment<'_>,
+        may_begin: bool,
+    ) -> Result<Then, FrameError> {
         if segment.is_empty() {
             self.report_here(&segment, rules::EMPTY_SEGMENT, "a segment without tag");
             return Ok(Then::Continue);
@@ -24,13 +29,13 @@ impl State {
             return Err(FrameError { code: "not-edifact", message, place: segment.place() });
         }
         if tag.starts_with(b"UN") {
-            return self.service(segment);
+            return self.service(segment, may_begin);
         }
         self.take(segment)?;
         Ok(Then::Continue)
     }
 
-    fn service(&mut self, segment: Segment<'_>) -> Result<Then, FrameError> {
+    fn service(&mut self, segment: Segment<'_>, may_begin: bool) -> Result<Then, FrameError> {
         let tag = segment.tag();
         // Separators may have changed without an end of the interchange before.
         let bytes = segment.bytes();
@@ -38,13 +43,14 @@ impl State {
             bytes.starts_with(b"UNB") && bytes.get(3).is_some_and(|b| !b.is_ascii_alphanumeric())
         };
         let is_open = self.interchange.as_ref().is_some_and(|i| !i.is_implicit);
-        if is_open && (service_string(bytes, false).is_some() || starts_another(bytes)) {
+        if may_begin && is_open && (service_string(bytes, false).is_some() || starts_another(bytes))
+        {
             return Ok(Then::Again);
         }
         self.count += 1;
         match tag {
             b"UNB" => {
-                self.close_interchange(Some(segment.offset()));
+                self.close_interchange();
                 self.end = end_of(&segment);
                 return Ok(self.header(segment));
             }
@@ -54,6 +60,7 @@ impl State {
             b"UNE" => self.end_group(segment),
             b"UNZ" => return Ok(self.end_interchange(segment)),
             b"UNO" => return Ok(self.open_package(segment)),
+            b"UNP" if self.object.is_some() => self.end_package(segment)?,
             _ => {
                 self.count -= 1;
                 self.take(segment)?;
@@ -94,7 +101,7 @@ impl State {
 
     /// UNH.
     fn open_message(&mut self, segment: Segment<'_>) {
-        self.close_message(segment.offset());
+        self.close_message();
         let syntax = self.syntax;
         let mut level = self.level(segment.place());
         let (nodes, text) = self.room;
@@ -105,7 +112,7 @@ impl State {
         level.builder.open(Kind::Group, &name, 0);
         let interchange = self.interchange_at(&segment);
         let envelope = interchange.envelope.root();
-        level.builder.copy(envelope, envelope.name());
+        copy_node(&mut level.builder, envelope);
         let place = place_of(&segment, 1);
         if interchange.references.is_duplicate(b'M', &level.reference) {
             let message = "another message of the interchange has the same reference";
@@ -157,7 +164,7 @@ impl State {
 
     /// UNE.
     fn end_group(&mut self, segment: Segment<'_>) {
-        self.close_message(segment.offset());
+        self.close_message();
         let Some(mut group) = self.group.take() else {
             let message = "UNE without UNG; skipped";
             return self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
@@ -172,7 +179,7 @@ impl State {
 
     /// UNZ.
     fn end_interchange(&mut self, segment: Segment<'_>) -> Then {
-        self.close_group(segment.offset());
+        self.close_group();
         self.end = end_of(&segment);
         let is_implicit = self.interchange.as_ref().is_none_or(|i| i.is_implicit);
         let found = if is_implicit { None } else { self.interchange.take() };
@@ -195,7 +202,7 @@ impl State {
 
     /// UNO: a package, whose object is counted (ISO 9735-8).
     fn open_package(&mut self, segment: Segment<'_>) -> Then {
-        self.close_message(segment.offset());
+        self.close_message();
         self.end = end_of(&segment);
         let syntax = self.syntax;
         let mut level = self.level(segment.place());
@@ -203,7 +210,7 @@ impl State {
         level.reference = value(&segment, 0);
         let interchange = self.interchange_at(&segment);
         let envelope = interchange.envelope.root();
-        level.builder.copy(envelope, envelope.name());
+        copy_node(&mut level.builder, envelope);
         match &mut self.group {
             Some(group) => group.level.count += 1,
             None => {
@@ -223,6 +230,18 @@ impl State {
         Then::Object(length.unwrap_or(0))
     }
 
+    /// UNP.
+    fn end_package(&mut self, segment: Segment<'_>) -> Result<(), FrameError> {
+        self.count -= 1;
+        self.take(segment)?;
+        let Some(mut level) = self.message.take() else { return Ok(()) };
+        let (syntax, count) = (self.syntax, level.count);
+        check(&mut level, &segment, &syntax, count);
+        trailer(&mut level, &segment, self.object.take().unwrap_or(0), "bytes");
+        self.ready.push_back(Part::Message(level.finish(end_of(&segment))));
+        Ok(())
+    }
+
     /// The object of the package that is open.
     pub(super) fn object(&mut self, bytes: &[u8], place: &Place, length: usize) {
         let Some(level) = &mut self.message else { return };
@@ -235,6 +254,7 @@ impl State {
             usize::try_from(offset).unwrap_or(usize::MAX),
         );
         self.end = place.offset + bytes.len() as u64;
+        self.object = Some(bytes.len() as u64);
         if bytes.len() < length {
             let message = format!("the object has {} of {length} bytes", bytes.len());
             level.report(rules::BAD_OBJECT, place, message);

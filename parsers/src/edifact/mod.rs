@@ -25,7 +25,9 @@ mod rules;
 mod service;
 mod state;
 mod syntax;
+mod write;
 
 pub use read::{ReadOptions, Reader};
 pub use rules::RULES;
 pub use syntax::{Repetition, Syntax, charset};
+pub use write::{WriteOptions, Writer, write};

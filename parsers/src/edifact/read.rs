@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) interchange: Option<Interchange>,
     pub(super) group: Option<Group>,
     pub(super) message: Option<Level>,
+    /// The length of the object of the package that is open.
+    pub(super) object: Option<u64>,
     pub(super) nodes: Nodes,
     pub(super) ready: VecDeque<Part>,
     /// All segments so far.
@@ -82,6 +84,7 @@ impl<R: Read> Reader<R> {
             interchange: None,
             group: None,
             message: None,
+            object: None,
             nodes: Nodes::default(),
             ready: VecDeque::new(),
             count: 0,
@@ -115,23 +118,29 @@ impl<R: Read> Reader<R> {
             }
             let Some(segment) = self.segments.next()? else {
                 self.is_ended = true;
-                self.state.close_interchange(None);
+                self.state.close_interchange();
                 continue;
             };
-            match self.state.segment(segment)? {
-                Then::Continue => {}
-                Then::Adopt => self.segments.set_separators(self.state.syntax.separators),
-                Then::Again => {
-                    self.segments.rewind();
-                    self.begin()?;
+            let mut then = self.state.segment(segment, true)?;
+            if then == Then::Again {
+                self.segments.rewind();
+                then = Then::Continue;
+                if !self.begin()?
+                    && let Some(segment) = self.segments.next()?
+                {
+                    then = self.state.segment(segment, false)?;
                 }
+            }
+            match then {
+                Then::Adopt => self.segments.set_separators(self.state.syntax.separators),
                 Then::Object(length) => self.object(length)?,
+                Then::Continue | Then::Again => {}
             }
         }
     }
 
-    /// Finds the separators of what begins here.
-    fn begin(&mut self) -> Result<(), FrameError> {
+    /// Finds the separators of what begins here; says whether an interchange does.
+    fn begin(&mut self) -> Result<bool, FrameError> {
         let at_start = self.segments.offset() == 0;
         if at_start && self.segments.peek(3)? == b"\xef\xbb\xbf" {
             self.early(rules::BYTE_ORDER_MARK, "a byte order mark before the interchange");
@@ -145,16 +154,13 @@ impl<R: Read> Reader<R> {
         let string = service_string(start, inside);
         let starts_interchange = string.is_some() || is_header(start);
         if !starts_interchange {
-            return Ok(());
+            return Ok(false);
         }
-        if self.state.options.mode == Mode::Lenient {
-            let terminator = string.map_or(b'\'', |string| string[5]);
-            if is_wrapped(start, terminator) {
-                self.early(rules::WRAPPED_LINES, "lines of a fixed width; line ends are left out");
-                self.segments.unwrap_lines();
-            }
+        if is_wrapped(start, string.map_or(b'\'', |string| string[5])) {
+            self.early(rules::WRAPPED_LINES, "lines of a fixed width; line ends are left out");
+            self.segments.unwrap_lines();
         }
-        self.state.close_interchange(Some(self.segments.offset()));
+        self.state.close_interchange();
         // The line ends of a wrapped file may stand in UNA, too.
         let string = service_string(self.segments.peek(32)?, inside);
         let place = self.segments.next_place();
@@ -167,10 +173,11 @@ impl<R: Read> Reader<R> {
             }
         }
         if self.state.syntax.separators.are_ambiguous() {
-            return self.skip_ambiguous();
+            self.skip_ambiguous()?;
+            return Ok(true);
         }
         self.segments.set_separators(self.state.syntax.separators);
-        Ok(())
+        Ok(true)
     }
 
     /// Reports separators that cannot be told apart, and goes on where the next interchange may be.
@@ -190,10 +197,10 @@ impl<R: Read> Reader<R> {
             self.segments.skip(length);
             if found.is_some() || is_last {
                 self.state.end = self.segments.offset();
-                self.state.close_interchange(None);
+                self.state.close_interchange();
                 self.state.syntax = Syntax::DEFAULT;
                 self.segments.set_separators(Separators::EDIFACT);
-                return if is_last { Ok(()) } else { self.begin() };
+                return if is_last { Ok(()) } else { self.begin().map(|_| ()) };
             }
         }
     }

@@ -46,7 +46,7 @@ pub(super) const BAD_OBJECT: Rule = Rule::refused("bad-object");
 /// | code | lenient | strict | what |
 /// |---|---|---|---|
 /// | `byte-order-mark`, `leading-blanks` | warning | error | before the first UNA or UNB |
-/// | `wrapped-lines` | warning | error | lines of a fixed width; line ends are left out (in strict mode they are data) |
+/// | `wrapped-lines` | warning | error | lines of a fixed width that cut segments; line ends are left out |
 /// | `blank-after-una` | warning | error | blanks between UNA and UNB |
 /// | `ambiguous-separators` | error | error | UNA names a separator twice, or a letter or digit; skipped to the next interchange |
 /// | `unused-repetition` | warning | warning | UNA position 5 is set below version 4, where it is reserved |

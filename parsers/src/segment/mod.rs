@@ -12,6 +12,7 @@
 //! | a release character | before any byte | that byte is data |
 //! | ESC of ISO 2022 | where [`Separators::shifts`] is set | data until the shift back to ASCII |
 
+mod emit;
 mod level;
 mod lexer;
 mod parts;
@@ -29,5 +30,6 @@ pub use separators::Separators;
 pub use text::{Charset, Decoded};
 pub use token::{Element, Raw, Segment};
 
+pub(crate) use emit::Emitter;
 pub(crate) use level::{Level, References, end_of, is_wrapped, place_in, place_of, value};
-pub(crate) use tree::{Nodes, put_segment};
+pub(crate) use tree::{Nodes, copy_node, put_segment};

@@ -4,7 +4,7 @@
 //! name; a composite element has its components as fields below it; an element with repetitions is
 //! a [`Kind::List`] of such fields. Empty elements keep their places; trailing ones are as sent.
 
-use crate::document::{Builder, Kind};
+use crate::document::{Builder, Kind, Node};
 use crate::segment::text::{Charset, Decoded};
 use crate::segment::token::{Ends, Mark, Segment, unescape};
 
@@ -66,6 +66,27 @@ pub(crate) fn put_segment(
     }
     builder.close();
     source.worst
+}
+
+/// Copies a header and all below it into a document that begins behind it. A composite element is a field with fields below it.
+pub(crate) fn copy_node(builder: &mut Builder, node: Node<'_>) {
+    if node.children().next().is_none() {
+        match node.kind() {
+            Kind::Group | Kind::Segment | Kind::List => {
+                builder.open(node.kind(), node.name(), 0);
+                builder.close();
+            }
+            kind => {
+                builder.put(kind, node.name(), node.text(), 0);
+            }
+        }
+        return;
+    }
+    builder.open(node.kind(), node.name(), 0);
+    for child in node.children() {
+        copy_node(builder, child);
+    }
+    builder.close();
 }
 
 impl Source<'_, '_> {

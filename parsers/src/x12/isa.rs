@@ -54,6 +54,14 @@ impl Header {
         Some(header)
     }
 
+    /// Whether line ends stand in a header that is whole without them.
+    pub(super) fn is_wrapped(bytes: &[u8]) -> bool {
+        let head = bytes.get(..2 * LENGTH).unwrap_or(bytes);
+        let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+        let whole: Vec<u8> = head.iter().copied().filter(|byte| !is_line_end(byte)).collect();
+        Self::fixed(bytes).is_none() && Self::fixed(&whole).is_some()
+    }
+
     /// A header with every separator where it must be.
     fn fixed(bytes: &[u8]) -> Option<Self> {
         let fixed = bytes.get(..LENGTH)?;

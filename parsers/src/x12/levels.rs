@@ -3,8 +3,8 @@
 use crate::document::{Builder, Document, Kind};
 use crate::reading::Place;
 use crate::segment::{
-    ENVELOPE, GROUP, INTERCHANGE, Level, Part, References, Segment, end_of, place_in, place_of,
-    put_segment, value,
+    ENVELOPE, GROUP, INTERCHANGE, Level, Nodes, Part, References, Segment, copy_node, end_of,
+    place_in, place_of, put_segment, value,
 };
 use crate::x12::checks::{CHARSET, check_text, trailer, trimmed};
 use crate::x12::isa::Header;
@@ -33,7 +33,7 @@ impl State {
             header.put(&mut level.builder);
             let isa = header_document(header);
             for child in isa.root().children() {
-                envelope.copy(child, child.name());
+                copy_node(&mut envelope, child);
             }
             level.reference = header.element(13).as_bytes().to_vec();
         }
@@ -87,13 +87,8 @@ impl State {
             let message = "another group of the interchange has the same control number";
             level.report(rules::DUPLICATE_REFERENCE, &place_in(&place, 6, 0, 0), message);
         }
-        let mut envelope = Builder::new();
-        envelope.open(Kind::Group, ENVELOPE, 0);
-        for child in interchange.envelope.root().children() {
-            envelope.copy(child, child.name());
-        }
-        put_segment(&mut envelope, segment, CHARSET, 0, &mut nodes);
-        let outer = std::mem::replace(&mut interchange.envelope, envelope.finish());
+        let envelope = with_segment(&interchange.envelope, segment, &mut nodes);
+        let outer = std::mem::replace(&mut interchange.envelope, envelope);
         self.nodes = nodes;
         self.group = Some(Group { level, outer, references: References::default() });
     }
@@ -201,5 +196,20 @@ fn header_document(header: &Header) -> Document {
     let mut builder = Builder::new();
     builder.open(Kind::Group, ENVELOPE, 0);
     header.put(&mut builder);
+    builder.finish()
+}
+
+/// A copy of an envelope with one more segment.
+pub(super) fn with_segment(
+    envelope: &Document,
+    segment: Segment<'_>,
+    nodes: &mut Nodes,
+) -> Document {
+    let mut builder = Builder::new();
+    builder.open(Kind::Group, ENVELOPE, 0);
+    for child in envelope.root().children() {
+        copy_node(&mut builder, child);
+    }
+    put_segment(&mut builder, segment, CHARSET, 0, nodes);
     builder.finish()
 }

@@ -24,6 +24,8 @@ mod levels;
 mod read;
 mod rules;
 mod sets;
+mod write;
 
 pub use read::{ReadOptions, Reader};
 pub use rules::RULES;
+pub use write::{WriteOptions, Writer, write};

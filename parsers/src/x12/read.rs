@@ -5,9 +5,7 @@ use std::io::Read;
 
 use crate::document::Document;
 use crate::reading::{FrameError, Limits, Place};
-use crate::segment::{
-    Level, Mode, Nodes, Part, References, Rule, Segments, Separators, is_wrapped,
-};
+use crate::segment::{Level, Mode, Nodes, Part, References, Rule, Segments, Separators};
 use crate::x12::isa::{self, Header};
 use crate::x12::rules;
 
@@ -181,10 +179,8 @@ impl<R: Read> Reader<R> {
         if !isa::is_start(start) {
             return self.begin_without_header();
         }
-        // A header is cut only where a line is shorter than it.
-        let first = memchr::memchr(b'\n', start).unwrap_or(start.len());
-        if first < isa::LENGTH && is_wrapped(start, b'~') {
-            self.early(rules::WRAPPED_LINES, "lines of a fixed width; line ends are left out");
+        if Header::is_wrapped(start) {
+            self.early(rules::WRAPPED_LINES, "line ends in ISA; they are left out from here on");
             self.segments.unwrap_lines();
         }
         let place = self.segments.next_place();

@@ -39,7 +39,7 @@ pub(super) const MISSING_ELEMENT: Rule = Rule::tolerated("missing-element");
 /// | code | lenient | strict | what |
 /// |---|---|---|---|
 /// | `byte-order-mark`, `leading-blanks` | warning | error | before the first ISA |
-/// | `wrapped-lines` | warning | error | lines of a fixed width; line ends are left out |
+/// | `wrapped-lines` | warning | error | line ends in ISA; all of them are left out from there on |
 /// | `header-length` | warning | error | ISA is not 106 bytes with its separators in place; taken by elements |
 /// | `invalid-isa` | error | error | ISA has fewer than sixteen elements; skipped to the next ISA |
 /// | `odd-terminator` | warning | error | a blank before `~`, or a character of several bytes |

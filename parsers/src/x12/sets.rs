@@ -4,15 +4,16 @@ use crate::document::{Builder, Kind};
 use crate::reading::FrameError;
 use crate::segment::Part;
 use crate::segment::{
-    Charset, Level, Rule, Segment, end_of, place_in, place_of, put_segment, value,
+    Charset, Level, Rule, Segment, copy_node, end_of, place_in, place_of, put_segment, value,
 };
 use crate::x12::checks::{CHARSET, check_text, is_odd, trailer, trimmed};
 use crate::x12::isa;
+use crate::x12::levels::with_segment;
 use crate::x12::read::{State, Then};
 use crate::x12::rules;
 
 /// The first version (ISA12) whose ISX segment declares a release character.
-const RELEASE_SINCE: u32 = 704;
+pub(super) const RELEASE_SINCE: u32 = 704;
 
 impl State {
     /// Takes the next segment of the input.
@@ -72,6 +73,9 @@ impl State {
         interchange.services += 1;
         interchange.level.put(segment, CHARSET, &mut self.nodes);
         check_text(&mut interchange.level, &segment, 0);
+        if segment.tag() == b"ISX" {
+            interchange.envelope = with_segment(&interchange.envelope, segment, &mut self.nodes);
+        }
         let release = segment.component(0, 0).unwrap_or_default();
         match release.bytes() {
             [byte] if segment.tag() == b"ISX" && interchange.version >= RELEASE_SINCE => {
@@ -121,7 +125,7 @@ impl State {
         let has_group = self.group.is_some();
         let interchange = self.interchange_at(&segment);
         let envelope = interchange.envelope.root();
-        level.builder.copy(envelope, envelope.name());
+        copy_node(&mut level.builder, envelope);
         if !has_group {
             interchange.bare_sets += 1;
         }

@@ -1,0 +1,393 @@
+//! Documents to interchanges.
+
+use crate::document::{Document, Kind, Node};
+use crate::edifact::message::OBJECT;
+use crate::edifact::service;
+use crate::edifact::syntax::{Syntax, charset};
+use crate::path::append_name;
+use crate::reading::{Limits, Place, Problem, Problems, Severity};
+use crate::segment::{Charset, ENVELOPE, Emitter, Segments};
+
+/// The shape of what is written.
+#[derive(Clone, Copy, Debug)]
+pub struct WriteOptions {
+    /// Separators and decimal mark, where a document's envelope has no UNA. Others than the
+    /// default ones are written as UNA.
+    pub syntax: Syntax,
+    /// Whether a line feed stands behind every terminator.
+    pub newline: bool,
+}
+
+impl Default for WriteOptions {
+    fn default() -> Self {
+        Self { syntax: Syntax::DEFAULT, newline: false }
+    }
+}
+
+/// Appends one document as an interchange of its own. See [`Writer`].
+///
+/// # Errors
+///
+/// The problems of [`Writer::message`] and [`Writer::finish`]; `out` is then as it was.
+pub fn write(document: &Document, options: &WriteOptions, out: &mut Vec<u8>) -> Vec<Problem> {
+    let start = out.len();
+    let mut writer = Writer::new(*options, out);
+    let mut problems = writer.message(document);
+    problems.extend(writer.finish());
+    if !problems.is_empty() {
+        out.truncate(start);
+    }
+    problems
+}
+
+/// Writes messages, and the headers and trailers around them.
+///
+/// A document has the shape that [`Reader`](super::Reader) gives: a group `envelope` with UNB, and
+/// with UNA and UNG where they are wanted, then UNH and the segments, which may be nested in groups.
+/// A message whose UNB is that of the message before goes into the same interchange; so with UNG.
+///
+/// Segment counts, UNT, UNE and UNZ are made, never copied. An empty reference of UNH becomes the
+/// number of the message in its interchange. A number with a dot is written with the decimal mark.
+/// Trailing separators are left out, and what could be taken for a separator is released.
+#[derive(Debug)]
+pub struct Writer<'o> {
+    options: WriteOptions,
+    out: &'o mut Vec<u8>,
+    /// Where the interchange, the group and the message begin in `out`.
+    start: usize,
+    emitter: Emitter,
+    syntax: Syntax,
+    interchange: Option<Open>,
+    group: Option<Open>,
+    problems: Problems,
+    segment: u32,
+}
+
+/// A header that waits for its trailer.
+#[derive(Debug)]
+struct Open {
+    /// Its bytes, to tell whether the next message belongs to it.
+    bytes: Vec<u8>,
+    reference: String,
+    count: u64,
+    groups: u64,
+}
+
+impl<'o> Writer<'o> {
+    /// A writer that appends to `out`.
+    pub fn new(options: WriteOptions, out: &'o mut Vec<u8>) -> Self {
+        let syntax = options.syntax;
+        Self {
+            options,
+            start: out.len(),
+            out,
+            emitter: Emitter::new(syntax.separators, syntax.charset),
+            syntax,
+            interchange: None,
+            group: None,
+            problems: Problems::new(Limits::default().problems),
+            segment: 0,
+        }
+    }
+
+    /// Appends a message.
+    ///
+    /// # Errors
+    ///
+    /// Every problem, all of them errors; nothing of the message is then written. Codes:
+    /// `missing-segment`, `missing-element`, `not-a-segment`, `separator-in-data`,
+    /// `control-character`, `unknown-character`, `unknown-syntax`, `ambiguous-separators`,
+    /// `number-notation`, `no-repetition`, `too-deep`, `mixed-groups`, and those of the form of
+    /// service segments: `too-long`, `too-short`, `wrong-type`, `too-many-elements`.
+    pub fn message(&mut self, document: &Document) -> Vec<Problem> {
+        let root = document.root();
+        let envelope = root.child(ENVELOPE);
+        let header = |tag| envelope.and_then(|envelope| envelope.child(tag));
+        let before = self.out.len();
+        match header("UNB") {
+            Some(unb) => self.open_interchange(unb, header("UNA")),
+            None => self.problem("missing-segment", "UNB", "no interchange header in the envelope"),
+        }
+        self.open_group(header("UNG"));
+        let opened = self.out.len();
+        let kept = self.problems.finish();
+        if !kept.is_empty() {
+            self.out.truncate(before);
+            (self.interchange, self.group) = (None, None);
+            return kept;
+        }
+        self.body(root);
+        let problems = self.problems.finish();
+        if !problems.is_empty() {
+            self.out.truncate(opened);
+            return problems;
+        }
+        for open in [&mut self.group, &mut self.interchange].into_iter().flatten() {
+            open.count += 1;
+        }
+        Vec::new()
+    }
+
+    /// Ends what is open.
+    ///
+    /// # Errors
+    ///
+    /// `empty-interchange` where no message was written.
+    pub fn finish(mut self) -> Vec<Problem> {
+        self.close_interchange();
+        self.problems.finish()
+    }
+
+    fn open_interchange(&mut self, unb: Node<'_>, una: Option<Node<'_>>) {
+        let syntax = self.syntax_of(unb, una);
+        if syntax.separators.are_ambiguous() {
+            let message = "a separator is there twice, or is a letter or digit";
+            return self.problem("ambiguous-separators", "UNA", message);
+        }
+        let mut emitter = Emitter::new(syntax.separators, syntax.charset);
+        (emitter.decimal, emitter.exponents) = (syntax.decimal, syntax.is_version_4());
+        let mut bytes = syntax.service_string().to_vec();
+        emitter.segment(unb, &mut bytes);
+        if self.interchange.as_ref().is_some_and(|open| open.bytes == bytes) {
+            return;
+        }
+        self.close_interchange();
+        self.start = self.out.len();
+        (self.emitter, self.syntax) = (emitter, syntax);
+        let mut default = Syntax { version: syntax.version, ..Syntax::DEFAULT };
+        default.separators.repetition = syntax.is_version_4().then_some(b'*');
+        if una.is_some() || service_string(&syntax, una) != service_string(&default, None) {
+            self.out.extend_from_slice(b"UNA");
+            self.out.extend(service_string(&syntax, una));
+            self.newline();
+        }
+        self.segment = 0;
+        self.put_header(unb);
+        let reference = component(unb, 4).to_owned();
+        self.interchange = Some(Open { bytes, reference, count: 0, groups: 0 });
+    }
+
+    /// What UNA, UNB and the options say together.
+    fn syntax_of(&mut self, unb: Node<'_>, una: Option<Node<'_>>) -> Syntax {
+        let mut syntax = self.options.syntax;
+        let text = una.and_then(|una| una.nth(0)).map_or("", Node::text);
+        if let Some(string) = text.as_bytes().first_chunk::<6>() {
+            syntax = Syntax::from_service_string(*string);
+            syntax.separators.repetition = (string[4] != b' ').then_some(string[4]);
+        } else if syntax.separators.repetition.is_none() {
+            syntax.separators.repetition = Some(b'*');
+        }
+        let identifier = unb.nth(0).and_then(|s001| s001.nth(0)).map_or("", Node::text);
+        let version = unb.nth(0).and_then(|s001| s001.nth(1)).map_or("", Node::text);
+        match charset(identifier.as_bytes()) {
+            Some(charset) => syntax.charset = charset,
+            None => {
+                syntax.charset = Charset::Ascii;
+                self.problem("unknown-syntax", "UNB/1/1", "not a syntax identifier that is known");
+            }
+        }
+        syntax.version = version.bytes().next().unwrap_or(b'3');
+        syntax.separators.shifts = syntax.charset.has_shifts();
+        if !syntax.is_version_4() {
+            syntax.separators.repetition = None;
+        }
+        syntax
+    }
+
+    fn open_group(&mut self, ung: Option<Node<'_>>) {
+        let Some(interchange) = &self.interchange else { return };
+        let is_mixed = if ung.is_some() {
+            interchange.groups == 0 && interchange.count > 0
+        } else {
+            interchange.groups > 0
+        };
+        if is_mixed {
+            self.problem("mixed-groups", "UNG", "messages inside and outside of groups");
+        }
+        let Some(ung) = ung else { return };
+        let mut bytes = Vec::new();
+        self.emitter.segment(ung, &mut bytes);
+        if self.group.as_ref().is_some_and(|open| open.bytes == bytes) {
+            self.emitter.faults.clear();
+            return;
+        }
+        self.emitter.faults.clear();
+        self.close_group();
+        self.segment = 0;
+        self.put_header(ung);
+        if let Some(interchange) = &mut self.interchange {
+            interchange.groups += 1;
+        }
+        let reference = component(ung, 4).to_owned();
+        self.group = Some(Open { bytes, reference, count: 0, groups: 0 });
+    }
+
+    fn body(&mut self, root: Node<'_>) {
+        self.segment = 0;
+        if let Some(uno) = root.child("UNO") {
+            return self.package(root, uno);
+        }
+        let Some(unh) = root.children().find(|child| child.name() == "UNH") else {
+            return self.problem("missing-segment", "UNH", "no message header");
+        };
+        let number = self.interchange.as_ref().map_or(0, |open| open.count) + 1;
+        let mut reference = component(unh, 0).to_owned();
+        if reference.is_empty() {
+            reference = number.to_string();
+            self.header_with_reference(unh, &reference);
+        } else {
+            self.put_header(unh);
+        }
+        self.children(root);
+        if self.segment < 2 {
+            self.problem("missing-segment", "", "a message needs a segment besides UNH and UNT");
+        }
+        let count = u64::from(self.segment) + 1;
+        self.trailer(b"UNT", count, &reference);
+    }
+
+    /// A package: its object has a byte for each character (ISO 9735-8).
+    fn package(&mut self, root: Node<'_>, uno: Node<'_>) {
+        let newline = std::mem::replace(&mut self.options.newline, false);
+        self.put_header(uno);
+        self.options.newline = newline;
+        let object = root.child(OBJECT).map_or("", Node::text);
+        let from = self.out.len();
+        self.out.extend(object.chars().flat_map(u8::try_from));
+        let length = self.out.len() - from;
+        let declared = uno.nth(3).map_or("", |element| element.nth(0).unwrap_or(element).text());
+        if length != object.chars().count() || declared.parse() != Ok(length) {
+            self.problem("bad-object", "UNO/4/1", "not the number of bytes of the object");
+        }
+        self.trailer(b"UNP", length as u64, component(uno, 0));
+    }
+
+    fn children(&mut self, parent: Node<'_>) {
+        for child in parent.children() {
+            match (child.kind(), child.name()) {
+                (_, ENVELOPE | "UNH" | "UNT") => {}
+                (Kind::Segment, _) => self.put(child),
+                (Kind::Group | Kind::List, _) => self.children(child),
+                (Kind::Null, _) => {}
+                (_, name) => self.problem("not-a-segment", name, "a value outside of a segment"),
+            }
+        }
+    }
+
+    fn put(&mut self, node: Node<'_>) {
+        self.segment += 1;
+        self.emitter.segment(node, self.out);
+        self.end_segment();
+        for fault in std::mem::take(&mut self.emitter.faults) {
+            let mut path = String::new();
+            append_name(&mut path, node.name());
+            for number in [fault.element, fault.component] {
+                if number > 0 {
+                    path += &format!("/{number}");
+                }
+            }
+            self.problem(fault.code, &path, fault.message);
+        }
+    }
+
+    /// Puts a service segment and checks its form.
+    fn put_header(&mut self, node: Node<'_>) {
+        let start = self.out.len();
+        self.put(node);
+        self.check_from(start);
+    }
+
+    fn header_with_reference(&mut self, unh: Node<'_>, reference: &str) {
+        let start = self.out.len();
+        let element = self.emitter.separators.element;
+        self.put(unh);
+        // `UNH+` and an empty element: the reference goes between the separators.
+        let at = start + 4;
+        if self.out.len() < at || self.out.get(at) != Some(&element) {
+            return self.problem("missing-element", "UNH/2", "mandatory element is missing");
+        }
+        self.out.splice(at..at, reference.bytes());
+        self.check_from(start);
+    }
+
+    fn check_from(&mut self, start: usize) {
+        let written = self.out.get(start..).unwrap_or_default().to_vec();
+        let separators = self.emitter.separators;
+        let mut segments = Segments::new(written.as_slice(), separators, &Limits::default());
+        let Ok(Some(segment)) = segments.next() else { return };
+        let tag = String::from_utf8_lossy(segment.tag()).into_owned();
+        for fault in service::check(&segment, self.syntax.is_version_4()) {
+            let path = match fault.component {
+                0 => format!("{tag}/{}", fault.element),
+                component => format!("{tag}/{}/{component}", fault.element),
+            };
+            self.problem(fault.rule.code, &path, &fault.message);
+        }
+    }
+
+    fn close_group(&mut self) {
+        if let Some(open) = self.group.take() {
+            self.trailer(b"UNE", open.count, &open.reference);
+        }
+    }
+
+    fn close_interchange(&mut self) {
+        self.close_group();
+        if let Some(open) = self.interchange.take() {
+            let count = if open.groups > 0 { open.groups } else { open.count };
+            if count == 0 {
+                self.problem("empty-interchange", "UNB", "no message in the interchange");
+            }
+            self.trailer(b"UNZ", count, &open.reference);
+        }
+    }
+
+    fn trailer(&mut self, tag: &[u8], count: u64, reference: &str) {
+        let element = self.emitter.separators.element;
+        self.out.extend_from_slice(tag);
+        self.out.push(element);
+        self.out.extend_from_slice(count.to_string().as_bytes());
+        self.out.push(element);
+        self.emitter.text(reference, self.out);
+        self.emitter.faults.clear();
+        self.end_segment();
+    }
+
+    fn end_segment(&mut self) {
+        self.out.push(self.emitter.separators.terminator);
+        self.newline();
+    }
+
+    fn newline(&mut self) {
+        if self.options.newline {
+            self.out.push(b'\n');
+        }
+    }
+
+    fn problem(&mut self, code: &'static str, path: &str, message: &str) {
+        let offset = self.out.len().saturating_sub(self.start) as u64;
+        let segment = self.segment;
+        self.problems.push(Severity::Error, || {
+            let place = Place { offset, segment, path: path.to_owned(), ..Place::default() };
+            Problem { severity: Severity::Error, code, message: message.to_owned(), place }
+        });
+    }
+}
+
+/// The first component of an element of a header, from 0.
+fn component(segment: Node<'_>, element: usize) -> &str {
+    let element = segment.nth(element);
+    element.map_or("", |element| element.nth(0).unwrap_or(element).text())
+}
+
+/// The characters of UNA: as they came, where they did. Position 5 is reserved below version 4.
+fn service_string(syntax: &Syntax, una: Option<Node<'_>>) -> [u8; 6] {
+    let text = una.and_then(|una| una.nth(0)).map_or("", Node::text);
+    text.as_bytes().first_chunk().copied().unwrap_or_else(|| {
+        let mut string = syntax.service_string();
+        if !syntax.is_version_4() {
+            string[4] = b' ';
+        }
+        string
+    })
+}

@@ -1,0 +1,233 @@
+//! A node of a document to a segment.
+
+use crate::document::{Kind, Node};
+use crate::segment::separators::Separators;
+use crate::segment::text::Charset;
+use crate::segment::tree::NESTING;
+
+/// Something that cannot be written, with the element and component that hold it, from 1.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) code: &'static str,
+    pub(crate) element: usize,
+    pub(crate) component: usize,
+    pub(crate) message: &'static str,
+}
+
+/// Writes segments with one set of separators.
+#[derive(Debug)]
+pub(crate) struct Emitter {
+    pub(crate) separators: Separators,
+    pub(crate) charset: Charset,
+    /// The decimal mark of numbers.
+    pub(crate) decimal: u8,
+    /// Whether numbers may have an exponent (ISO 6093 in EDIFACT version 4; X12 type R).
+    pub(crate) exponents: bool,
+    /// Whether a byte cannot stand for itself.
+    special: [bool; 256],
+    /// Text on its way through the character set.
+    encoded: Vec<u8>,
+    number: String,
+    pub(crate) faults: Vec<Fault>,
+    place: (usize, usize),
+}
+
+impl Emitter {
+    pub(crate) fn new(separators: Separators, charset: Charset) -> Self {
+        let mut special = [false; 256];
+        for byte in separators.bytes().chain(0..0x20) {
+            if let Some(slot) = special.get_mut(usize::from(byte)) {
+                *slot = true;
+            }
+        }
+        Self {
+            separators,
+            charset,
+            decimal: b'.',
+            exponents: false,
+            special,
+            encoded: Vec::new(),
+            number: String::new(),
+            faults: Vec::new(),
+            place: (0, 0),
+        }
+    }
+
+    /// Appends the segment without its terminator. Trailing separators are left out.
+    pub(crate) fn segment(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        self.tag(node, out);
+        let mut pending = 0;
+        let elements = node.children().filter(|child| child.kind() != Kind::Attribute);
+        for (at, element) in elements.enumerate() {
+            pending += 1;
+            self.place = (at + 1, 0);
+            if self.element(element, pending, out) {
+                pending = 0;
+            }
+        }
+    }
+
+    fn tag(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        let tag = node.name();
+        self.place = (0, 0);
+        if tag.is_empty() || tag.len() > 8 || !tag.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
+            self.fault("not-a-segment", "a segment needs a tag of letters and digits");
+            return;
+        }
+        out.extend_from_slice(tag.as_bytes());
+        if let Some(nesting) = node.children().find(|child| is_nesting(*child)) {
+            for number in nesting.text().split(':') {
+                out.push(self.separators.component);
+                self.text(number, out);
+            }
+        }
+    }
+
+    /// Appends an element behind `pending` separators; says whether there was anything in it.
+    fn element(&mut self, node: Node<'_>, pending: usize, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        out.resize(start + pending, self.separators.element);
+        let from = out.len();
+        match node.kind() {
+            Kind::List => self.repetitions(node, out),
+            _ => self.composite(node, out),
+        }
+        let is_used = out.len() > from;
+        if !is_used {
+            out.truncate(start);
+        }
+        is_used
+    }
+
+    fn repetitions(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        let mut pending = 0;
+        for (at, item) in node.children().enumerate() {
+            let start = out.len();
+            if at > 0 {
+                pending += 1;
+                match self.separators.repetition {
+                    Some(separator) => out.resize(start + pending, separator),
+                    None => return self.fault("no-repetition", "the version has no repetitions"),
+                }
+            }
+            let from = out.len();
+            self.composite(item, out);
+            if out.len() > from { pending = 0 } else { out.truncate(start) }
+        }
+    }
+
+    fn composite(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        let mut components = node.children().enumerate().peekable();
+        if components.peek().is_none() {
+            return self.value(node, out);
+        }
+        let mut pending = 0;
+        for (at, component) in components {
+            self.place.1 = at + 1;
+            let start = out.len();
+            out.resize(start + pending, self.separators.component);
+            let from = out.len();
+            if component.children().next().is_some() {
+                self.fault("too-deep", "a component has no parts");
+            }
+            self.value(component, out);
+            if out.len() > from {
+                pending = 1;
+            } else {
+                out.truncate(start);
+                pending += 1;
+            }
+        }
+    }
+
+    fn value(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        match node.kind() {
+            Kind::Number => self.number(node.text(), out),
+            Kind::Null => {}
+            _ => self.text(node.text(), out),
+        }
+    }
+
+    /// A number in the notation of the standard (ISO 9735 clause 10): a digit on both sides of the
+    /// decimal mark, no plus sign.
+    fn number(&mut self, text: &str, out: &mut Vec<u8>) {
+        let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
+        if mantissa.len() < text.len() && !self.exponents {
+            return self.fault("number-notation", "a number with an exponent");
+        }
+        let mut number = std::mem::take(&mut self.number);
+        number.clear();
+        number.extend(text.chars().map(|c| if c == '.' { char::from(self.decimal) } else { c }));
+        self.text(&number, out);
+        self.number = number;
+    }
+
+    /// Appends text, with release characters where they are needed.
+    pub(crate) fn text(&mut self, text: &str, out: &mut Vec<u8>) {
+        if !text.is_ascii() {
+            return self.encoded_text(text, out);
+        }
+        if !text.bytes().any(|byte| self.is_special(byte)) {
+            return out.extend_from_slice(text.as_bytes());
+        }
+        for byte in text.bytes() {
+            self.byte(byte, out);
+        }
+    }
+
+    fn encoded_text(&mut self, text: &str, out: &mut Vec<u8>) {
+        let mut encoded = std::mem::take(&mut self.encoded);
+        encoded.clear();
+        if !self.charset.encode(text, &mut encoded) {
+            self.fault("unknown-character", "a character that the set of the interchange lacks");
+        }
+        let mut is_shifted = false;
+        let mut rest = encoded.as_slice();
+        while let Some((byte, tail)) = rest.split_first() {
+            if *byte == 0x1b && self.separators.shifts && rest.len() >= 3 {
+                is_shifted = !rest.starts_with(b"\x1b(");
+                let (sequence, tail) = rest.split_at(3);
+                out.extend_from_slice(sequence);
+                rest = tail;
+                continue;
+            }
+            if is_shifted {
+                out.push(*byte)
+            } else {
+                self.byte(*byte, out)
+            }
+            rest = tail;
+        }
+        self.encoded = encoded;
+    }
+
+    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) {
+        if self.is_special(byte) {
+            let is_separator = self.separators.bytes().any(|separator| separator == byte);
+            match self.separators.release {
+                Some(release) if is_separator => out.push(release),
+                _ if is_separator => {
+                    let message = "data holds a separator, and there is no release character";
+                    return self.fault("separator-in-data", message);
+                }
+                _ => return self.fault("control-character", "a control character in the data"),
+            }
+        }
+        out.push(byte);
+    }
+
+    #[inline]
+    fn is_special(&self, byte: u8) -> bool {
+        self.special[usize::from(byte)]
+    }
+
+    fn fault(&mut self, code: &'static str, message: &'static str) {
+        let (element, component) = self.place;
+        self.faults.push(Fault { code, element, component, message });
+    }
+}
+
+fn is_nesting(node: Node<'_>) -> bool {
+    node.kind() == Kind::Attribute && node.name() == NESTING
+}
