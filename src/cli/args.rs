@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
   waybill check waybill.yaml            all mistakes of all files at once
   waybill run waybill.yaml              take events until SIGTERM
   waybill try event.json                what would become of this event, without doing it
+  waybill show customers.idoc           an IDoc file with names, meanings and problems
   waybill trail WBL1A2B37T4000017       everything about a VIN, DOCNUM, file name or event id
   waybill deliveries list --state dead  what SAP did not get
   waybill deliveries release 4711 --why 'share is mounted again'
@@ -49,6 +50,11 @@ pub(super) enum Command {
                             object; nothing is written.\n\nExample: waybill try event.json --json"
     )]
     Try(Try),
+    /// Show an IDoc file as a tree, with names, meanings and problems.
+    #[command(after_help = "IDoc types are read from --schemas and from the folders of the \
+                            configuration, where there is one.\n\nExample: waybill show \
+                            --schemas mappings/schemas/idoc customers.idoc")]
+    Show(Show),
     /// Show everything about a VIN, claim, DOCNUM, file name or event id.
     Trail(Trail),
     /// Events: list them, decide them again.
@@ -101,6 +107,18 @@ pub(super) struct Try {
     #[arg(long)]
     pub(super) source: Option<String>,
     /// One JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Show {
+    /// The file; `-` for standard input.
+    pub(super) file: PathBuf,
+    /// A folder with definitions of IDoc types (`*.idoc`); may be given several times.
+    #[arg(long, value_name = "DIR")]
+    pub(super) schemas: Vec<PathBuf>,
+    /// One JSON object an IDoc.
     #[arg(long)]
     pub(super) json: bool,
 }

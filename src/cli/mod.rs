@@ -10,6 +10,7 @@ mod journal_views;
 mod operate;
 mod output;
 mod run;
+mod show;
 mod try_event;
 
 use std::io::{self, Write};
@@ -89,6 +90,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
         Command::Run(run) => run::run(args.config(run.file.as_deref()), run, clock),
         Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
         Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
+        Command::Show(options) => show::show(&args.config(None), options, out),
         Command::Trail(trail) => journal_views::trail(&args.config(None), trail, out),
         Command::Events(events) => match &events.command {
             EventsCommand::List(list) => journal_views::events(&args.config(None), list, out),
