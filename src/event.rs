@@ -196,4 +196,6 @@ pub struct Seen {
     pub event: u64,
     /// The digest of its bytes.
     pub digest: Digest,
+    /// It failed, so that other bytes under its identity are no misuse: somebody mended them.
+    pub failed: bool,
 }

@@ -31,6 +31,8 @@ pub struct Read {
     content: Result<Content, Vec<String>>,
     step: Option<Result<Asked, String>>,
     again: Option<u64>,
+    /// The failed event whose place it takes.
+    mends: Option<u64>,
 }
 
 /// A step that an event asks for.
@@ -97,7 +99,7 @@ pub fn read(plan: &Plan, arrival: Arrival) -> Read {
             Some(Ok(Asked::Newest(Newest { rule, object, serial })))
         }),
     };
-    Read { header, raw: arrival.raw, content: decoded.content, step, again: None }
+    Read { header, raw: arrival.raw, content: decoded.content, step, again: None, mends: None }
 }
 
 /// What the journal must be asked before these are decided.
@@ -133,17 +135,25 @@ pub fn process(
     if read.again.is_none() {
         match recognise(&mut read.header, facts, now) {
             Recognised::New => {}
+            Recognised::Mended(failed) => read.mends = Some(failed),
             Recognised::Redelivery => return Outcome::Redelivery,
             Recognised::Reused(cause) => causes.push(cause),
         }
     }
-    let seen = Seen { event: read.again.unwrap_or(0), digest: read.header.digest };
+    let (event, digest) = (read.again.unwrap_or(0), read.header.digest);
+    let mut seen = Seen { event, digest, failed: false };
     facts.seen.insert(read.header.identity, seen);
     let decided = if causes.is_empty() {
         decide(plan, &read, facts, numbers, now)
     } else {
         Decided { verdict: Verdict::Failed, causes, ..Decided::default() }
     };
+    seen.failed = decided.verdict == Verdict::Failed;
+    facts.seen.insert(read.header.identity, seen);
+    let parked_by = facts.parked.get(&read.header.key);
+    if read.mends.is_some() && parked_by == read.mends.as_ref() && !seen.failed {
+        facts.parked.remove(&read.header.key);
+    }
     if decided.parks {
         facts.parked.insert(read.header.key.clone(), seen.event);
     }
@@ -166,6 +176,8 @@ pub fn process(
 
 enum Recognised {
     New,
+    /// That event, which failed, under the same id and with other bytes.
+    Mended(u64),
     Redelivery,
     Reused(String),
 }
@@ -180,6 +192,9 @@ fn recognise(header: &mut Header, facts: &Facts, now: Timestamp) -> Recognised {
     let Some(first) = facts.seen.get(&header.identity) else { return Recognised::New };
     if first.digest == header.digest {
         return Recognised::Redelivery;
+    }
+    if first.failed {
+        return Recognised::Mended(first.event);
     }
     header.identity = header.identity.reused_by(&header.digest);
     match facts.seen.get(&header.identity) {
@@ -228,7 +243,9 @@ fn decide(
         Err(causes) => return failed(causes),
     };
     let parked_by = facts.parked.get(&read.header.key).copied();
-    if let Some(event) = parked_by.filter(|event| read.again.is_none_or(|again| again != *event)) {
+    if let Some(event) =
+        parked_by.filter(|event| read.again.or(read.mends).is_none_or(|own| own != *event))
+    {
         let cause = match event {
             0 => "an earlier event of its key failed just before it".to_owned(),
             event => format!("event {event} of its key failed; it waits for that one"),

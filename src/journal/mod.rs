@@ -17,6 +17,7 @@ mod entries;
 mod error;
 mod files;
 mod filling;
+mod mend;
 mod numbers;
 mod owner;
 mod query;

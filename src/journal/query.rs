@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::delivery::{Consignment, DeliveryId, Due, State};
-use crate::event::{Arrival, Digest, Seen};
+use crate::event::{Arrival, Digest, Seen, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::journal::error::JournalError;
 use crate::journal::request::{Anchor, Sizes};
-use crate::journal::schema::{number, row_id, state_of, timestamp};
+use crate::journal::schema::{number, row_id, state_of, timestamp, verdict_code};
 use crate::journal::store;
 use crate::journal::trail::words_since;
 
@@ -254,14 +254,21 @@ impl ReadError {
 fn seen(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
     let mut statement =
         connection.prepare_cached("SELECT event, digest FROM seen WHERE identity = ?1")?;
+    let mut verdict = connection.prepare_cached("SELECT verdict FROM events WHERE id = ?1")?;
     let mut look = |identity: crate::event::Identity| {
         let found = statement.query_row([&identity.0[..]], |row| {
-            Ok(Seen { event: number(row.get(0)?), digest: Digest(row.get(1)?) })
+            let (event, digest) = (number(row.get(0)?), Digest(row.get(1)?));
+            Ok(Seen { event, digest, failed: false })
         });
         found.optional()
     };
     for (identity, digest) in &needs.identities {
-        let Some(seen) = look(*identity)? else { continue };
+        let Some(mut seen) = look(*identity)? else { continue };
+        if seen.digest != *digest {
+            // Asked only here: a redelivery is a redelivery, whatever became of the event.
+            seen.failed = verdict.query_row([row_id(seen.event)], |row| row.get(0)).optional()?
+                == Some(verdict_code(Verdict::Failed));
+        }
         facts.seen.insert(*identity, seen);
         if seen.digest != *digest {
             let reused = identity.reused_by(digest);

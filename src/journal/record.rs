@@ -9,6 +9,7 @@ use crate::event::{Decision, Digest, Verdict};
 use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment, salts};
 use crate::journal::error::CommitError;
 use crate::journal::filling::Filling;
+use crate::journal::mend;
 use crate::journal::request::{Batch, Committed};
 use crate::journal::schema::{
     BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code, verdict_of,
@@ -111,12 +112,13 @@ impl<'c> Rows<'c> {
         salt: &Salt,
     ) -> Result<u64, CommitError> {
         let (event, header) = (filling.head.event, &decision.header);
-        self.seen.execute(params![header.identity.0, row_id(event), header.digest.0]).map_err(
-            |error| match error.sqlite_error_code() {
-                Some(ErrorCode::ConstraintViolation) => CommitError::Duplicate { index: 0 },
-                _ => error.into(),
-            },
-        )?;
+        let seen = params![header.identity.0, row_id(event), header.digest.0];
+        match self.seen.execute(seen) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                mend::replace(filling.connection, decision, event)?;
+            }
+            inserted => drop(inserted?),
+        }
         filling.head.event += 1;
         let causes = one_text(&decision.causes);
         filling.entries.event(&event_line(
