@@ -32,7 +32,7 @@ use crate::intake::{Inbox, Intake};
 use crate::journal::{Journal, JournalError, Options};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
-use crate::source::amqp;
+use crate::source::{amqp, folder};
 use crate::target::file::Folder;
 
 /// Where operators of a running agent connect to, below the data directory.
@@ -179,7 +179,7 @@ async fn start(
     let (dispatchers, acts) =
         dispatchers(&written, &journal, &feeds, &metrics, &dispatch_stop, clock);
     let (ask_intake, commands) = mpsc::channel(COMMANDS);
-    let (sources, queues) = sources(&written, &metrics, &open, &sources_stop, clock);
+    let (sources, queues) = sources(&written, &journal, &metrics, &open, &sources_stop, clock);
     let intake = Intake {
         journal: journal.clone(),
         plan: watch::channel(Arc::new(plan)).1,
@@ -259,8 +259,13 @@ fn dispatchers(
     (tasks, acts)
 }
 
+#[allow(
+    clippy::too_many_arguments,
+    reason = "what a source is made of; a struct would be filled and emptied right here"
+)]
 fn sources(
     written: &Written,
+    journal: &Journal,
     metrics: &Arc<Metrics>,
     open: &watch::Receiver<bool>,
     stop: &watch::Receiver<bool>,
@@ -269,21 +274,45 @@ fn sources(
     let mut tasks = JoinSet::new();
     let mut queues = Vec::new();
     for source in &written.config.sources {
-        let SourceKind::Amqp(amqp) = &source.kind;
-        // As many as the broker may send unacknowledged: handing over never waits, so that the
-        // bytes are counted where they are.
-        let (queue, taken) = mpsc::channel(usize::from(amqp.prefetch));
+        // As many as may be unacknowledged: handing over never waits, so that the bytes are
+        // counted where they are.
+        let (queue, taken) = mpsc::channel(match &source.kind {
+            SourceKind::Amqp(amqp) => usize::from(amqp.prefetch),
+            SourceKind::Folder(folder) => folder.most_documents(),
+        });
         queues.push(taken);
-        tasks.spawn(amqp::run(amqp::Context {
-            name: source.name.clone(),
-            amqp: amqp.clone(),
-            base: written.base.clone(),
-            queue,
-            open: open.clone(),
-            stop: stop.clone(),
-            metrics: metrics.clone(),
-            clock,
-        }));
+        let (name, metrics) = (source.name.clone(), metrics.clone());
+        let (open, stop) = (open.clone(), stop.clone());
+        match &source.kind {
+            SourceKind::Amqp(amqp) => {
+                let (amqp, base) = (amqp.clone(), written.base.clone());
+                tasks.spawn(amqp::run(amqp::Context {
+                    name,
+                    amqp,
+                    base,
+                    queue,
+                    open,
+                    stop,
+                    metrics,
+                    clock,
+                }));
+            }
+            SourceKind::Folder(folder) => {
+                let (source, journal) = (folder.clone(), journal.clone());
+                let path = written.home.join(&folder.path);
+                tasks.spawn(folder::run(folder::Context {
+                    name,
+                    source,
+                    path,
+                    queue,
+                    journal,
+                    open,
+                    stop,
+                    metrics,
+                    clock,
+                }));
+            }
+        }
     }
     (tasks, queues)
 }

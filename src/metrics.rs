@@ -44,6 +44,12 @@ pub struct Metrics {
     pub target_up: IntGaugeVec,
     /// Whether a source is connected.
     pub source_up: IntGaugeVec,
+    /// Files in a folder that are not taken yet, by reason.
+    pub files_waiting: IntGaugeVec,
+    /// Files of a folder: taken, put-back, done, rejected, vanished.
+    pub files: IntCounterVec,
+    /// Bytes of documents taken out of files.
+    pub file_bytes: IntCounterVec,
     /// From the start of a journal transaction to its answer.
     pub journal_commit_seconds: Histogram,
     /// Bytes of the journal's main file.
@@ -84,6 +90,9 @@ const HELP: &[(&str, &str)] = &[
     ("keys_parked", "Keys whose events wait behind a failed one."),
     ("target_up", "Whether a target takes deliveries."),
     ("source_up", "Whether a source is connected."),
+    ("files_waiting", "Files in a folder that are not taken yet, by reason."),
+    ("files_total", "Files of a folder: taken, put-back, done, rejected, vanished."),
+    ("file_bytes_total", "Bytes of documents taken out of files."),
     ("journal_commit_seconds", "From the start of a journal transaction to its answer."),
     ("journal_bytes", "Bytes of the journal's main file."),
     ("journal_wal_bytes", "Bytes of the journal's write-ahead log."),
@@ -118,6 +127,9 @@ impl Metrics {
             keys_parked: new.gauge("keys_parked")?,
             target_up: new.gauges("target_up", &["target"])?,
             source_up: new.gauges("source_up", &["source"])?,
+            files_waiting: new.gauges("files_waiting", &["source", "reason"])?,
+            files: new.counters("files_total", &["source", "outcome"])?,
+            file_bytes: new.counters("file_bytes_total", &["source"])?,
             journal_commit_seconds: new.histogram("journal_commit_seconds")?,
             journal_bytes: new.gauge("journal_bytes")?,
             journal_wal_bytes: new.gauge("journal_wal_bytes")?,

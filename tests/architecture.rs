@@ -27,7 +27,7 @@ const ONLY: &[(&str, &str, &str, &str)] = &[
 const PURE: &str = "\
     parsers/src/ src/diagnostic.rs src/delivery.rs src/event.rs src/facts.rs src/yaml.rs \
     src/table.rs src/lifecycle.rs src/partner.rs src/config/mod.rs src/config/read.rs \
-    src/config/unit.rs src/config/format.rs src/mapping/ src/route.rs src/plan.rs src/plan/ \
+    src/config/unit.rs src/config/format.rs src/config/folder.rs src/source/folder/judge.rs src/mapping/ src/route.rs src/plan.rs src/plan/ \
     src/pipeline.rs src/pipeline/ \
     src/dispatch/lanes.rs src/dispatch/retry.rs";
 

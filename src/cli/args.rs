@@ -61,6 +61,8 @@ pub(super) enum Command {
     Events(Events),
     /// Deliveries: list them, release or discard them.
     Deliveries(Deliveries),
+    /// Dropped files: why each is taken or not.
+    Files(Files),
     /// Write a completion script for a shell.
     Completion {
         /// The shell.
@@ -228,6 +230,31 @@ pub(super) struct DeliveriesList {
     #[arg(long, default_value_t = 50)]
     pub(super) limit: usize,
     /// One JSON object a delivery.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Files {
+    #[command(subcommand)]
+    pub(super) command: FilesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum FilesCommand {
+    /// Say for each file of a folder why it is taken or not, and how far those in work are.
+    #[command(
+        after_help = "The folder is looked at twice, because only that shows whether a file \
+                            stands still.\n\nExample: waybill files explain drop/in"
+    )]
+    Explain(Explain),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Explain {
+    /// The folder of a source, or a file in it.
+    pub(super) path: PathBuf,
+    /// One JSON object a file.
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -6,6 +6,7 @@
 
 mod args;
 mod check;
+mod files;
 mod journal_views;
 mod operate;
 mod output;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use jiff::Timestamp;
 
-use crate::cli::args::{Args, Command, DeliveriesCommand, EventsCommand};
+use crate::cli::args::{Args, Command, DeliveriesCommand, EventsCommand, FilesCommand};
 
 /// Why a command could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +108,11 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
             }
             DeliveriesCommand::Discard(act) => {
                 operate::act(&args.config(None), "discard", act, clock, out)
+            }
+        },
+        Command::Files(files) => match &files.command {
+            FilesCommand::Explain(options) => {
+                files::explain(&args.config(None), options, clock, out)
             }
         },
         Command::Completion { shell } => {

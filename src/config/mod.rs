@@ -4,6 +4,7 @@
 //! reads the files which a configuration names. What holds between them (a route's mapping
 //! exists, its paths are right) is for [`plan`](crate::plan) to say.
 
+pub mod folder;
 pub mod format;
 pub mod load;
 pub mod read;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use waybill_parsers::Path;
 
+pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
 pub use crate::config::format::{IdocSource, SourceFormat};
 use crate::config::secret::Secret;
 use crate::diagnostic::{Mark, Spanned};
@@ -99,6 +101,8 @@ pub struct Source {
 pub enum SourceKind {
     /// `type: amqp`.
     Amqp(Amqp),
+    /// `type: folder`.
+    Folder(FolderSource),
 }
 
 impl SourceKind {
@@ -106,6 +110,7 @@ impl SourceKind {
     pub fn max_message(&self) -> u64 {
         match self {
             Self::Amqp(amqp) => amqp.max_message,
+            Self::Folder(folder) => folder.max_message,
         }
     }
 }

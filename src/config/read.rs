@@ -8,7 +8,7 @@ use waybill_parsers::Path;
 use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
-    Retry, Route, Source, SourceKind, Target, TargetKind, format, unit,
+    Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, folder, format, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -140,14 +140,19 @@ fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
     let mut fields = Fields::of(node, &what, problems)?;
     let kind = fields
         .required("type", problems)
-        .and_then(|_| fields.choice("type", problems, &[("amqp", ())]));
+        .and_then(|_| fields.choice("type", problems, &[("amqp", false), ("folder", true)]));
     let format = format::read(&mut fields, problems);
     let event = event_paths(fields.optional("event"), problems);
-    let amqp = kind.and_then(|()| amqp(&mut fields, problems));
-    if kind.is_some() {
-        fields.finish(problems);
+    let read = match kind? {
+        false => amqp(&mut fields, problems).map(SourceKind::Amqp),
+        true => folder::read(&mut fields, problems).map(SourceKind::Folder),
+    };
+    if matches!((kind, &format), (Some(true), SourceFormat::Json)) {
+        let remedy = "write `format: idoc`";
+        problems.advise(name.mark, format!("{what}: a folder takes IDocs"), remedy);
     }
-    let kind = SourceKind::Amqp(amqp?);
+    fields.finish(problems);
+    let kind = read?;
     Some(Source { name: name.value.as_str().into(), mark: name.mark, kind, format, event })
 }
 
@@ -315,7 +320,7 @@ routes:
         assert_eq!(problems, Vec::<String>::new());
         let config = config.unwrap();
         assert_eq!(config.agent.instance, 1);
-        let SourceKind::Amqp(amqp) = &config.sources[0].kind;
+        let SourceKind::Amqp(amqp) = &config.sources[0].kind else { panic!("not AMQP") };
         assert_eq!((amqp.prefetch, amqp.in_flight, amqp.declare), (500, 32 << 20, Declare::Quorum));
         assert_eq!(config.sources[0].event.id.to_string(), "id");
         assert_eq!(config.sources[0].event.key.to_string(), "data.vin");

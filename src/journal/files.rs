@@ -189,7 +189,7 @@ pub(super) fn end(
 /// Moves the files of a batch on. A part that was counted before (the answer of its commit was
 /// lost, and the batch was decided anew) is not counted again.
 pub(super) fn advance(
-    filling: &mut Filling<'_>,
+    connection: &Connection,
     batch: &Batch,
     events: &[u64],
 ) -> Result<(), CommitError> {
@@ -198,7 +198,7 @@ pub(super) fn advance(
         let file = first.position.file;
         let end = parts.iter().position(|part| part.position.file != file);
         let (of_file, rest) = parts.split_at(end.unwrap_or(parts.len()));
-        advance_one(filling.connection, of_file, batch, events)?;
+        advance_one(connection, of_file, batch, events)?;
         parts = rest;
     }
     Ok(())
@@ -217,7 +217,9 @@ fn advance_one(
         .optional()?;
     let Some(next) = next.map(number) else { return Ok(()) };
     let (mut duplicates, mut failed, mut last) = (0, 0, None);
-    for part in parts.iter().filter(|part| part.position.index >= next) {
+    // One that was given back leaves a gap, and the file goes on from there.
+    let counted = parts.iter().filter(|part| part.position.index >= next).zip(next..);
+    for (part, _) in counted.take_while(|(part, expected)| part.position.index == *expected) {
         last = Some(part.position);
         let Some(at) = part.decision else {
             duplicates += 1;

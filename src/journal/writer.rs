@@ -232,13 +232,13 @@ impl Writer {
         match command {
             // Nothing but redeliveries: files move on, and that is no link of the chain.
             Command::Batch(batch, _) if batch.decisions.is_empty() => {
-                files::advance(&mut filling, batch, &[])?;
+                files::advance(filling.connection, batch, &[])?;
                 let commit = filling.head.number;
                 Ok(Answer::Committed(Committed { commit, events: vec![], deliveries: vec![] }))
             }
             Command::Batch(batch, _) => {
                 let committed = record(&mut filling, batch)?;
-                files::advance(&mut filling, batch, &committed.events)?;
+                files::advance(filling.connection, batch, &committed.events)?;
                 Ok(Answer::Committed(committed))
             }
             Command::Settle(settlements, _) => {

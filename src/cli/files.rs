@@ -1,0 +1,180 @@
+//! `waybill files`: why a dropped file is taken or not.
+//!
+//! The answer is that of the agent's own decision; only what it has seen over time is not known
+//! here. So the folder is looked at twice.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::agent;
+use crate::cli::args::Explain;
+use crate::cli::{CliError, Said, check, output};
+use crate::config::load::Written;
+use crate::config::{FolderSource, SourceKind};
+use crate::journal::{FileRow, Journal, network_fs};
+use crate::source::folder::judge::{Completeness, Settings, Waiting};
+use crate::source::folder::look::{Look, Observer, WORK};
+use crate::source::folder::place;
+
+/// The longest that the second look is waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// One file, as JSON shows it.
+#[derive(Serialize)]
+struct Explained {
+    file: String,
+    bytes: u64,
+    /// `taken`, `waiting`, `left-alone` or `in-work`.
+    state: &'static str,
+    reason: &'static str,
+    explanation: String,
+}
+
+/// The folder that was asked about.
+struct Asked<'w> {
+    source: &'w str,
+    settings: FolderSource,
+    folder: PathBuf,
+    /// The one file of it.
+    only: Option<String>,
+}
+
+pub(super) fn explain(
+    path: &Path,
+    options: &Explain,
+    clock: fn() -> Timestamp,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let (written, _) = check::compiled(path)?;
+    let asked = asked(&written, &options.path)?;
+    let network = network_fs(&asked.folder).map_err(|error| unreadable(&asked.folder, &error))?;
+    let settings = Settings::of(&asked.settings, network.is_some());
+    let mut looks = look_twice(&asked.folder, &settings, clock)?;
+    looks.retain(|look| asked.only.as_ref().is_none_or(|only| *only == look.name));
+    let mut explained: Vec<_> = looks.iter().map(explained).collect();
+    explained.extend(in_work(&written, &asked));
+    if options.json {
+        explained.iter().try_for_each(|file| output::json_line(out, file))?;
+    } else {
+        show(&asked, &explained, out)?;
+    }
+    Ok(if explained.is_empty() { Said::No } else { Said::Yes })
+}
+
+/// The source whose folder that path is, or leads into.
+fn asked<'w>(written: &'w Written, path: &Path) -> Result<Asked<'w>, CliError> {
+    let same = |a: &Path, b: &Path| match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => a == b,
+    };
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    let mut known = Vec::new();
+    for source in &written.config.sources {
+        let SourceKind::Folder(settings) = &source.kind else { continue };
+        let folder = written.home.join(&settings.path);
+        let only = if same(&folder, path) {
+            None
+        } else if same(&folder, parent) {
+            path.file_name().map(|name| name.to_string_lossy().into_owned())
+        } else {
+            known.push(folder.display().to_string());
+            continue;
+        };
+        return Ok(Asked { source: &source.name, settings: settings.clone(), folder, only });
+    }
+    let path = path.display();
+    Err(CliError::Refused(match known.is_empty() {
+        true => format!("{path}: no source of the configuration is a folder"),
+        false => format!("{path}: not the folder of a source; these are: {}", known.join(", ")),
+    }))
+}
+
+/// Only a second look shows whether a file stands still; where the first says all, it is enough.
+fn look_twice(
+    folder: &Path,
+    settings: &Settings,
+    clock: fn() -> Timestamp,
+) -> Result<Vec<Look>, CliError> {
+    let mut observer = Observer::default();
+    let mut look = || {
+        let looks = observer.look(folder, settings, clock());
+        looks.map_err(|error| unreadable(folder, &error))
+    };
+    let looks = look()?;
+    let left = looks.iter().filter_map(|look| match look.judged {
+        Completeness::Waiting(Waiting::Changing(left)) => Some(left),
+        _ => None,
+    });
+    let Some(left) = left.max() else { return Ok(looks) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    runtime.block_on(tokio::time::sleep(left.min(PATIENCE)));
+    look()
+}
+
+fn unreadable(folder: &Path, error: &std::io::Error) -> CliError {
+    CliError::Refused(format!("{}: {error}", folder.display()))
+}
+
+fn explained(look: &Look) -> Explained {
+    let state = match look.judged {
+        Completeness::Complete(_) => "taken",
+        Completeness::Waiting(_) => "waiting",
+        Completeness::Left(_) => "left-alone",
+    };
+    Explained {
+        file: look.name.clone(),
+        bytes: look.stamp.size,
+        state,
+        reason: look.judged.reason(),
+        explanation: look.judged.explanation(),
+    }
+}
+
+/// What the journal says of files that are in work; nothing where there is no journal yet.
+fn in_work(written: &Written, asked: &Asked<'_>) -> Vec<Explained> {
+    let journal = Journal::open_read_only(&agent::journal_options(written).path);
+    let rows = journal.and_then(|journal| journal.open_files(asked.source)).unwrap_or_default();
+    let Ok(entries) = std::fs::read_dir(asked.folder.join(WORK)) else { return Vec::new() };
+    let mut explained = Vec::new();
+    for entry in entries.flatten() {
+        let file = entry.file_name().to_string_lossy().into_owned();
+        let is_asked = asked.only.as_ref().is_none_or(|only| *only == file);
+        if file == "lock" || file.starts_with('.') || !is_asked {
+            continue;
+        }
+        let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+        let (reason, explanation) = match rows.iter().find(|row| row.name == file) {
+            Some(row) => ("working", progress(row)),
+            None => ("checking", "its framing and digest are being checked".to_owned()),
+        };
+        explained.push(Explained { file, bytes, state: "in-work", reason, explanation });
+    }
+    explained.sort_by(|a, b| a.file.cmp(&b.file));
+    explained
+}
+
+fn progress(row: &FileRow) -> String {
+    let FileRow { next_index, documents, failed, .. } = row;
+    let percent = (row.next_offset * 100).checked_div(row.size).unwrap_or(100);
+    format!("{next_index} of {documents} IDocs are in the journal ({percent} %), {failed} failed")
+}
+
+fn show(asked: &Asked<'_>, files: &[Explained], out: &mut dyn Write) -> Result<(), CliError> {
+    let (source, folder) = (asked.source, asked.folder.display());
+    match place::owner(&asked.folder) {
+        Some(pid) => writeln!(out, "source {source}, {folder}: process {pid} works on it\n")?,
+        None => writeln!(out, "source {source}, {folder}: no agent works on it now\n")?,
+    }
+    let row = |file: &Explained| {
+        let (state, text) = (file.state.to_owned(), file.explanation.clone());
+        vec![file.file.clone(), file.bytes.to_string(), state, text]
+    };
+    let rows: Vec<_> = files.iter().map(row).collect();
+    output::table(out, &["file", "bytes", "state", "why"], &rows)?;
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! From taking a folder to losing it: look, claim, work, wait.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use crate::config::LEAST_WEIGHT;
+use crate::journal::{FileOutcome, FileRow, network_fs};
+use crate::source::folder::judge::{Completeness, Settings, Waiting};
+use crate::source::folder::look::{Look, Observer};
+use crate::source::folder::place::{Claim, FolderError, Place};
+use crate::source::folder::watch::{Told, Watch};
+use crate::source::folder::work::Held;
+use crate::source::folder::{Context, blocking};
+
+/// Files that are worked on together, so that many small ones share commits and syncs.
+const GROUP_FILES: usize = 256;
+/// Bytes of files that are worked on together; a larger file is worked on alone.
+const GROUP_BYTES: u64 = 8 << 20;
+/// The unit of the gate, in bytes.
+pub(super) const PERMIT: u64 = 1 << 10;
+/// The least that a document counts for at the gate, in permits.
+pub(super) const LEAST_PERMITS: u32 = (LEAST_WEIGHT / PERMIT) as u32;
+
+/// A folder that is ours.
+pub(super) struct Session<'c> {
+    pub(super) context: &'c mut Context,
+    pub(super) place: Arc<Place>,
+    pub(super) settings: Settings,
+    pub(super) observer: Observer,
+    /// What documents may hold in memory.
+    pub(super) gate: Arc<Semaphore>,
+    pub(super) permits: u32,
+    watch: Option<Watch>,
+}
+
+/// Works until the agent stops, or the folder is lost.
+pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
+    let folder = context.path.clone();
+    let place = Arc::new(blocking(move || Place::open(&folder)).await?);
+    let path = context.path.clone();
+    let kind = blocking(move || network_fs(&path)).await;
+    let kind =
+        kind.map_err(|error| FolderError::Unavailable { path: context.path.clone(), error })?;
+    let settings = Settings::of(&context.source, kind.is_some());
+    let watch = Watch::new(&context.path).inspect_err(|error| {
+        tracing::warn!(source = %context.name, %error, "the kernel does not tell of new files");
+    });
+    let permits =
+        context.source.in_flight.div_ceil(PERMIT).clamp(u64::from(LEAST_PERMITS), 1 << 20);
+    let permits = u32::try_from(permits).unwrap_or(LEAST_PERMITS);
+    let up = context.metrics.source_up.with_label_values(&[&context.name]);
+    up.set(1);
+    tracing::info!(
+        source = %context.name,
+        folder = %context.path.display(),
+        stable_for = ?settings.stable_for,
+        network = kind.unwrap_or("no"),
+        "source is up"
+    );
+    let gate = Arc::new(Semaphore::new(permits as usize));
+    let (observer, watch) = (Observer::default(), watch.ok());
+    let mut session = Session { context, place, settings, observer, gate, permits, watch };
+    session.recover().await?;
+    while !session.context.is_stopping() {
+        if !session.wait_until_open().await {
+            break;
+        }
+        session.turn().await?;
+    }
+    Ok(())
+}
+
+impl Session<'_> {
+    /// Looks once and works on what is whole; waits where nothing is.
+    async fn turn(&mut self) -> Result<(), FolderError> {
+        let looks = self.look().await?;
+        self.show_waiting(&looks);
+        let whole = |look: &&Look| matches!(look.judged, Completeness::Complete(_));
+        let ready: Vec<_> = looks.iter().filter(whole).cloned().collect();
+        if ready.is_empty() {
+            let next = looks.iter().filter_map(|look| match look.judged {
+                Completeness::Waiting(Waiting::Changing(left)) => Some(left),
+                _ => None,
+            });
+            self.wait(next.min()).await;
+            return Ok(());
+        }
+        for group in groups(ready) {
+            if self.context.is_stopping() || !*self.context.open.borrow() {
+                break;
+            }
+            let held = self.claim(group).await?;
+            self.work_on(held, &[]).await?;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<Vec<Look>, FolderError> {
+        let told = self.watch.as_ref().map(Watch::read).transpose();
+        match told {
+            Ok(told) => self.heard(told.unwrap_or_default()),
+            Err(error) => self.deaf(&error),
+        }
+        let mut observer = std::mem::take(&mut self.observer);
+        let (place, settings) = (self.place.clone(), self.settings.clone());
+        let now = (self.context.clock)();
+        let (observer, looks) = blocking(move || {
+            let looks = place.check().and_then(|()| {
+                let folder = place.folder();
+                observer
+                    .look(folder, &settings, now)
+                    .map_err(|error| FolderError::Unavailable { path: folder.to_owned(), error })
+            });
+            (observer, looks)
+        })
+        .await;
+        self.observer = observer;
+        looks
+    }
+
+    fn heard(&mut self, told: Vec<Told>) {
+        for told in told {
+            match told {
+                Told::RenamedIn(name) => self.observer.renamed_in(name),
+                Told::Written(name) => self.observer.written(&name),
+            }
+        }
+    }
+
+    fn deaf(&mut self, error: &std::io::Error) {
+        tracing::warn!(source = %self.context.name, %error, "the kernel tells no more of new files");
+        self.watch = None;
+    }
+
+    fn show_waiting(&self, looks: &[Look]) {
+        for reason in Waiting::REASONS {
+            let waits = |look: &&Look| matches!(look.judged, Completeness::Waiting(waiting) if waiting.reason() == reason);
+            let count = looks.iter().filter(waits).count();
+            let labels: [&str; 2] = [&self.context.name, reason];
+            let gauge = self.context.metrics.files_waiting.with_label_values(&labels);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Waits for the kernel, for the next file that may be whole, and for the next poll at most.
+    async fn wait(&mut self, next: Option<Duration>) {
+        let poll = self.context.source.poll;
+        let pause = next.map_or(poll, |next| next.min(poll)).max(Duration::from_millis(1));
+        let told = async {
+            match &self.watch {
+                Some(watch) => watch.next().await,
+                None => pending().await,
+            }
+        };
+        let told = tokio::select! {
+            told = told => told,
+            () = sleep(pause) => Ok(Vec::new()),
+            _ = self.context.stop.changed() => Ok(Vec::new()),
+        };
+        match told {
+            Ok(told) => self.heard(told),
+            Err(error) => self.deaf(&error),
+        }
+    }
+
+    /// Waits while the journal has no room. `false` when the agent stops.
+    pub(super) async fn wait_until_open(&mut self) -> bool {
+        while !self.context.is_stopping() {
+            if *self.context.open.borrow() {
+                return true;
+            }
+            tokio::select! {
+                changed = self.context.open.changed() => if changed.is_err() { return false },
+                _ = self.context.stop.changed() => {}
+            }
+        }
+        false
+    }
+
+    async fn claim(&mut self, group: Vec<Look>) -> Result<Vec<Held>, FolderError> {
+        let (place, source) = (self.place.clone(), self.context.name.clone());
+        let claimed = blocking(move || {
+            let mut held = Vec::new();
+            let mut changed = Vec::new();
+            for look in group {
+                match place.claim(&look.name, &look.stamp)? {
+                    Claim::Taken => {
+                        if let Some(marker) = &look.marker {
+                            place.remove_marker(marker);
+                        }
+                        held.push(Held { name: look.name, stamp: look.stamp });
+                    }
+                    Claim::Changed(name) => {
+                        tracing::info!(%source, file = %name, "file changed when it was claimed: put back");
+                        changed.push(name);
+                    }
+                    Claim::Vanished => {
+                        tracing::info!(%source, file = %look.name, "file vanished before it was claimed");
+                    }
+                    Claim::InWork => {
+                        tracing::debug!(%source, file = %look.name, "file of this name is in work");
+                    }
+                }
+            }
+            // Without this a power cut may undo the claim that the journal knows of.
+            place.sync(&["."])?;
+            Ok::<_, FolderError>((held, changed))
+        });
+        let (held, changed) = claimed.await?;
+        for name in changed {
+            self.observer.put_back(&name);
+            self.context.count("put-back");
+        }
+        held.iter().for_each(|_| self.context.count("taken"));
+        Ok(held)
+    }
+
+    /// Goes on with the files that were in work when the last session ended.
+    async fn recover(&mut self) -> Result<(), FolderError> {
+        let place = self.place.clone();
+        let names = blocking(move || place.in_work()).await?;
+        let rows = self.open_files().await?;
+        let (left, gone): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| names.contains(&row.name));
+        self.end_gone(gone).await?;
+        let place = self.place.clone();
+        let held = blocking(move || {
+            let stamp = |name: String| {
+                let metadata = std::fs::symlink_metadata(place.work(&name)).ok()?;
+                let stamp = super::look::Stamp::of(&metadata);
+                Some(Held { name, stamp })
+            };
+            names.into_iter().filter_map(stamp).collect::<Vec<_>>()
+        });
+        let held = held.await;
+        // What was begun first goes on first.
+        let order = |held: &Held| left.iter().position(|row| row.name == held.name);
+        let mut held = held;
+        held.sort_by_key(|held| order(held).unwrap_or(usize::MAX));
+        while !held.is_empty() && self.wait_until_open().await {
+            let rest = held.split_off(group_length(held.iter().map(|held| held.stamp.size)));
+            self.work_on(std::mem::replace(&mut held, rest), &left).await?;
+        }
+        Ok(())
+    }
+
+    async fn open_files(&self) -> Result<Vec<FileRow>, FolderError> {
+        let (journal, name) = (self.context.journal.clone(), self.context.name.clone());
+        let rows = blocking(move || journal.open_files(&name)).await;
+        rows.map_err(|error| FolderError::Journal(error.to_string()))
+    }
+
+    /// Ends files that are not in work any more: they were moved and the journal was not told, or
+    /// somebody took them away.
+    async fn end_gone(&self, rows: Vec<FileRow>) -> Result<(), FolderError> {
+        let outcome = |row: &FileRow| match row {
+            FileRow { documents: 0, .. } => FileOutcome::Rejected,
+            row if row.next_index >= row.documents => FileOutcome::Done,
+            _ => FileOutcome::Vanished,
+        };
+        let ended: Vec<_> = rows.iter().map(|row| (row.file, outcome(row))).collect();
+        for (row, (_, outcome)) in rows.iter().zip(&ended) {
+            self.context.count(outcome.as_str());
+            if *outcome == FileOutcome::Vanished {
+                tracing::error!(
+                    source = %self.context.name,
+                    file = %row.name,
+                    taken = row.next_index,
+                    of = row.documents,
+                    "file was taken out of the work folder; drop it again, what was taken is known"
+                );
+            }
+        }
+        self.end(ended).await
+    }
+
+    pub(super) async fn end(&self, ended: Vec<(u64, FileOutcome)>) -> Result<(), FolderError> {
+        if ended.is_empty() {
+            return Ok(());
+        }
+        let now: Timestamp = (self.context.clock)();
+        let done = self.context.journal.end_files(ended, now).await;
+        done.map_err(|error| FolderError::Journal(error.to_string()))
+    }
+}
+
+/// Cuts a list into groups that are worked on together.
+fn groups(mut looks: Vec<Look>) -> Vec<Vec<Look>> {
+    let mut groups = Vec::new();
+    while !looks.is_empty() {
+        let rest = looks.split_off(group_length(looks.iter().map(|look| look.stamp.size)));
+        groups.push(std::mem::replace(&mut looks, rest));
+    }
+    groups
+}
+
+/// How many of the first files make a group: at least one.
+fn group_length(sizes: impl Iterator<Item = u64>) -> usize {
+    let mut bytes: u64 = 0;
+    let fits = sizes.take(GROUP_FILES).take_while(|size| {
+        bytes = bytes.saturating_add(*size);
+        bytes <= GROUP_BYTES
+    });
+    fits.count().max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_files_go_together_and_a_large_one_alone() {
+        let length = |sizes: &[u64]| group_length(sizes.iter().copied());
+        assert_eq!(length(&[1 << 30, 1]), 1);
+        assert_eq!(length(&[1, 1 << 30]), 1);
+        assert_eq!(length(&[4 << 20, 4 << 20, 1]), 2);
+        assert_eq!(length(&[100; 1000]), GROUP_FILES);
+    }
+}
