@@ -13,7 +13,7 @@ CONFIG ?= docker/waybill.yaml
 
 # The agent with kill points and deliberate faults: a tree of its own, so that it and the real one
 # do not rebuild each other.
-FAULTY := $(CARGO) build --locked --target-dir $(TARGET)/faulty -p waybill --features seeded-faults,rustix/process
+FAULTY := $(CARGO) build --locked --target-dir $(TARGET)/faulty -p waybill --features seeded-faults
 ORACLE := $(TARGET)/release/waybill-oracle
 RUN_TESTS = if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) test --workspace --locked --doc --quiet && $(CARGO) nextest run --workspace --locked --no-fail-fast; \
