@@ -30,4 +30,6 @@ pub use entry::{FieldEntry, PadEntry, RuleEntry, TrimEntry, Typed, ValueEntry};
 pub use file::{FormatEntry, ItemEntry, ListEntry, MappingFile, SegmentEntry, read};
 
 #[cfg(test)]
+mod json_tests;
+#[cfg(test)]
 mod tests;

@@ -43,7 +43,7 @@ fn object(compiler: &mut Compiler<'_>, at: Declared, written: &Written<'_>) -> V
             insert(compiler, &mut members, &steps, (&entry.path, list));
         }
     }
-    finish(compiler, &mut members, at, written.mark);
+    finish(compiler, &mut members, at, (written, &mut Vec::new()));
     members
 }
 
@@ -179,24 +179,27 @@ fn list(compiler: &mut Compiler<'_>, steps: &[Place], entry: &ListEntry) -> Opti
 }
 
 fn item(compiler: &mut Compiler<'_>, at: Declared, entry: &ListEntry) -> Option<ItemRule> {
-    match &entry.item {
+    let target: &Schema = compiler.inputs.target;
+    let item =
+        at.map(|at| target.element(at)).filter(|item| !item.open || item.kind == Kind::Group);
+    let is_object = item.is_none_or(|item| item.kind == Kind::Group);
+    let is_value = item.is_none_or(|item| item.kind != Kind::Group);
+    let (wrong, remedy) = match &entry.item {
+        ItemEntry::Value(..) if !is_value => ("objects", "write `fields` for `value`"),
+        ItemEntry::Object { .. } if !is_object => ("single values", "write `value` for `fields`"),
         ItemEntry::Value(name, entry) => {
             // Items have no names of their own.
             let place = Place { name: String::new(), at };
-            value(compiler, &[place], name, entry).map(ItemRule::Value)
+            return value(compiler, &[place], name, entry).map(ItemRule::Value);
         }
         ItemEntry::Object { fields, lists } => {
-            let target: &Schema = compiler.inputs.target;
-            let item = at.map(|at| target.element(at));
-            if item.is_some_and(|item| item.kind != Kind::Group && !item.open) {
-                let message = format!("the items of `{}` are single values", entry.path.value);
-                compiler.problems.advise(entry.path.mark, message, "write `value` for `fields`");
-                return None;
-            }
             let written = Written { fields, lists, mark: entry.path.mark };
-            Some(ItemRule::Object(object(compiler, at, &written)))
+            return Some(ItemRule::Object(object(compiler, at, &written)));
         }
-    }
+    };
+    let message = format!("the items of `{}` are {wrong}", entry.path.value);
+    compiler.problems.advise(entry.path.mark, message, remedy);
+    None
 }
 
 /// Puts a member at its place, and the objects around it where they are not there yet.
@@ -244,25 +247,48 @@ fn insert(
     }
 }
 
-/// Brings members into the order of the schema, and reports what it requires and nothing fills.
-fn finish(compiler: &mut Compiler<'_>, members: &mut [Member], at: Declared, mark: Mark) {
+/// Brings members into the order of the schema, and reports what it requires and nobody wrote.
+/// `around` is the whole object as it is written, and where in it `members` are.
+fn finish<'m>(
+    compiler: &mut Compiler<'_>,
+    members: &'m mut [Member],
+    at: Declared,
+    around: (&Written<'_>, &mut Vec<&'m str>),
+) {
     let target: &Schema = compiler.inputs.target;
+    let (written, prefix) = around;
     let declared = |name: &str| at.and_then(|at| target.child(at, name));
-    let last = usize::MAX;
-    members.sort_by_key(|member| declared(&member.name).map_or(last, ElementId::index));
-    for member in members.iter_mut() {
-        let below = declared(&member.name);
-        if let MemberKind::Object(inner) = &mut member.what {
-            finish(compiler, inner, below, mark);
-        }
-    }
+    members.sort_by_key(|member| declared(&member.name).map_or(usize::MAX, ElementId::index));
     for id in at.map_or(&[][..], |at| target.element(at).children()) {
         let element = target.element(*id);
-        let is_mapped = members.iter().any(|member| *member.name == *element.name);
         // The item of a list is no member.
-        if element.min > 0 && !is_mapped && !element.name.is_empty() {
+        if element.min > 0 && !element.name.is_empty() && !written.names(prefix, &element.name) {
             let message = format!("`{}` is required by the schema and not mapped", element.name);
-            compiler.problems.add(mark, message);
+            compiler.problems.add(written.mark, message);
         }
+    }
+    for member in members {
+        if let MemberKind::Object(inner) = &mut member.what {
+            prefix.push(&member.name);
+            finish(compiler, inner, declared(&member.name), (written, prefix));
+            prefix.pop();
+        }
+    }
+}
+
+impl Written<'_> {
+    /// Whether something is written for `name` below `prefix`, right or wrong: what is wrong was
+    /// reported as such.
+    fn names(&self, prefix: &[&str], name: &str) -> bool {
+        let wanted = prefix.iter().chain(Some(&name));
+        let fields = self.fields.iter().map(|(path, _)| path);
+        let mut paths = fields.chain(self.lists.iter().map(|list| &list.path));
+        paths.any(|path| {
+            let Ok(path) = Path::parse(&path.value) else { return false };
+            let mut steps = path.steps().iter();
+            wanted
+                .clone()
+                .all(|name| matches!(steps.next(), Some(Step::Name(step)) if step == name))
+        })
     }
 }
