@@ -131,10 +131,6 @@ mod tests {
         assert_eq!(Format::detect(b"\n EDI_DC40  100"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"EDI_DC    100"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"\xef\xbb\xbf\r\n{"), Some(Format::Json));
-        assert_eq!(Format::detect(b"UNB+UNOC:3"), Some(Format::Edifact));
-        assert_eq!(Format::detect(b"UNA:+.? '"), Some(Format::Edifact));
-        assert_eq!(Format::detect(b"ISA*00*"), Some(Format::X12));
-        assert_eq!(Format::detect(b"ISAAC"), None);
         assert_eq!(Format::detect(b"EDI_DS40  100"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"\xff\xfeE\0D\0I\0_\0D\0C\04\00\0"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"<?xml version='1.0'?><a/>"), Some(Format::Xml));
@@ -143,6 +139,14 @@ mod tests {
         assert_eq!(Format::detect(b"71103"), Some(Format::Vda));
         assert_eq!(Format::detect(b"5112 "), None);
         assert_eq!(Format::detect(b" "), None);
+    }
+
+    #[test]
+    fn an_interchange_is_told_by_its_header() {
+        assert_eq!(Format::detect(b"UNB+UNOC:3"), Some(Format::Edifact));
+        assert_eq!(Format::detect(b"UNA:+.? '"), Some(Format::Edifact));
+        assert_eq!(Format::detect(b"ISA*00*"), Some(Format::X12));
+        assert_eq!(Format::detect(b"ISAAC"), None);
     }
 
     #[test]

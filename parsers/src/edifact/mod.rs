@@ -18,16 +18,22 @@
 //! ```
 
 mod checks;
+mod contrl;
 mod levels;
 mod message;
 mod read;
+mod report;
 mod rules;
 mod service;
 mod state;
 mod syntax;
+mod syntax_errors;
 mod write;
 
+pub use contrl::{Contrl, ContrlOptions, ContrlVersion, is_requested};
 pub use read::{ReadOptions, Reader};
+pub use report::{Acknowledgement, Action, Answer, SyntaxError, read_contrl};
 pub use rules::RULES;
 pub use syntax::{Repetition, Syntax, charset};
+pub use syntax_errors::syntax_error_text;
 pub use write::{WriteOptions, Writer, write};

@@ -32,4 +32,4 @@ pub use token::{Element, Raw, Segment};
 
 pub(crate) use emit::Emitter;
 pub(crate) use level::{Level, References, end_of, is_wrapped, place_in, place_of, value};
-pub(crate) use tree::{Nodes, copy_node, put_segment};
+pub(crate) use tree::{Nodes, copy_node, put_segment, put_values};

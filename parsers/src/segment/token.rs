@@ -142,6 +142,19 @@ impl<'a> Segment<'a> {
             .skip(1)
     }
 
+    /// The element and component that byte `at` stands in, from 1; zeros for the tag.
+    pub(crate) fn position_of(&self, at: usize) -> (usize, usize) {
+        let (mut element, mut component) = (0, 1);
+        for mark in self.marks.iter().take_while(|mark| mark.at() < at) {
+            match mark.ends() {
+                Ends::Component => component += 1,
+                Ends::Repetition => component = 1,
+                Ends::Element | Ends::Segment => (element, component) = (element + 1, 1),
+            }
+        }
+        if element == 0 { (0, 0) } else { (element, component) }
+    }
+
     /// Whether the last element, or the last component or repetition of one, is empty.
     pub(crate) fn ends_with_separators(&self) -> bool {
         let mut from = 0;

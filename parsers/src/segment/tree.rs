@@ -89,6 +89,31 @@ pub(crate) fn copy_node(builder: &mut Builder, node: Node<'_>) {
     builder.close();
 }
 
+/// Puts a segment of these elements, each a list of its components, up to the last that is used.
+pub(crate) fn put_values(builder: &mut Builder, tag: &str, elements: &[&[&str]]) {
+    builder.open(Kind::Segment, tag, 0);
+    let is_used = |values: &&[&str]| values.iter().any(|value| !value.is_empty());
+    let count = elements.iter().rposition(is_used).map_or(0, |last| last + 1);
+    for values in elements.iter().take(count) {
+        match values {
+            [] => {
+                builder.put(Kind::Field, "", "", 0);
+            }
+            [value] => {
+                builder.put(Kind::Field, "", value, 0);
+            }
+            _ => {
+                builder.open(Kind::Field, "", 0);
+                for value in *values {
+                    builder.put(Kind::Field, "", value, 0);
+                }
+                builder.close();
+            }
+        }
+    }
+    builder.close();
+}
+
 impl Source<'_, '_> {
     /// Puts the token from `from` to the mark.
     #[inline]

@@ -47,7 +47,9 @@ pub(super) fn check_text(level: &mut Level, segment: &Segment<'_>, number: u64) 
         let is_control = |byte: &u8| *byte < b' ' && separators.bytes().all(|other| other != *byte);
         let at = segment.bytes().iter().position(is_control).unwrap_or(0);
         let message = "a control character in the data";
-        level.report(rules::CONTROL_CHARACTER, &place_in(&place, 0, 0, at), message);
+        let (element, component) = segment.position_of(at);
+        let place = place_in(&place, element, component, at);
+        level.report(rules::CONTROL_CHARACTER, &place, message);
     }
     if !segment.is_terminated() {
         let rule = match tag {

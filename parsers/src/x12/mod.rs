@@ -18,14 +18,19 @@
 //! # Ok::<(), waybill_parsers::FrameError>(())
 //! ```
 
+mod ack;
+mod ack_codes;
 mod checks;
 mod isa;
 mod levels;
 mod read;
+mod report;
 mod rules;
 mod sets;
 mod write;
 
+pub use ack::{AckOptions, AckSet, Acks};
 pub use read::{ReadOptions, Reader};
+pub use report::{GroupAck, InterchangeAck, SegmentError, SetAck, Status, read_ack, read_ta1};
 pub use rules::RULES;
 pub use write::{WriteOptions, Writer, write};
