@@ -24,7 +24,10 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let site = Site::new("q", ", max_message: 4KiB");
+        Self::of(Site::new("q", ", max_message: 4KiB"))
+    }
+
+    fn of(site: Site) -> Self {
         let plan = site.plan().1;
         Self {
             plan,
@@ -206,4 +209,210 @@ fn needs_name_every_identity_object_and_key_of_a_batch() {
     let objects = [("vehicle".into(), VIN.to_owned()), ("vehicle".into(), OTHER_VIN.to_owned())];
     assert_eq!(needs.objects, objects);
     assert_eq!(needs.keys, [VIN, OTHER_VIN]);
+}
+
+// --- IDocs ------------------------------------------------------------------------------------
+
+const IDOCS: &str = r#"version: 1
+agent: { name: test, instance: "007", data_dir: data }
+sources:
+  vms: { type: amqp, url: amqp://localhost, queue: q, format: idoc, max_message: 64KiB,
+         keys: { DEBMAS: E1KNA1M/KUNNR, ALEAUD: E1ADHDR/E1STATE/DOCNUM }, newest_wins: DEBMAS }
+targets:
+  events: { type: file, path: out, name: "{message_type}_{docnum}.json" }
+schemas: [ MAPPINGS/schemas/idoc ]
+mappings: [ MAPPINGS/customer-changed/mapping.yaml, MAPPINGS/document-audit/mapping.yaml ]
+routes:
+  - { on: idoc.DEBMAS, mapping: customer-changed, as: customer.changed, to: events }
+  - { on: idoc.ALEAUD, when: 'EDI_DC40.TEST == null', mapping: document-audit, as: document.audited, to: events }
+"#;
+
+impl World {
+    fn of_idocs() -> Self {
+        Self::of(Site::written(IDOCS))
+    }
+}
+
+/// The case of a mapping, with some texts replaced.
+fn idoc(mapping: &str, case: &str, changes: &[(&str, &str)]) -> Vec<u8> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("mappings");
+    let path = root.join(mapping).join("cases").join(case).join("event.idoc");
+    let mut text = std::fs::read_to_string(path).unwrap();
+    for (from, to) in changes {
+        assert_eq!(from.len(), to.len(), "columns must stay");
+        assert!(text.contains(from), "{from}");
+        text = text.replace(from, to);
+    }
+    text.into_bytes()
+}
+
+/// A customer of that number of IDoc, made at that time.
+fn customer(number: &str, serial: &str) -> Vec<u8> {
+    let changes = [("0000000000700001", number), ("20260302101500", serial)];
+    idoc("customer-changed", "dealer-with-everything", &changes)
+}
+
+#[test]
+fn an_idoc_becomes_an_event_that_its_control_record_names() {
+    let decision = World::of_idocs().decide(&customer("0000000000700001", "20260302101500"));
+    assert_eq!(decision.verdict, Verdict::Accepted, "{:?}", decision.causes);
+    let header = &decision.header;
+    assert_eq!(header.id, "100/SAPQ01/Q01CLNT100/0000000000700001/20260302101500");
+    assert_eq!((header.kind.as_str(), header.key.as_str()), ("idoc.DEBMAS", "0000104711"));
+    assert_eq!(header.time, "2026-03-02T10:15:00");
+    let [delivery] = decision.deliveries.as_slice() else { panic!("{decision:?}") };
+    assert_eq!(delivery.name, "customer.changed_0007000000000001.json");
+    assert_eq!(delivery.key, "0000104711");
+    let text = std::str::from_utf8(&delivery.document).unwrap();
+    assert!(text.starts_with(r#"{"customer":{"number":"104711","name":"Autohaus M"#), "{text}");
+}
+
+#[test]
+fn an_older_idoc_of_a_key_is_ignored_and_says_why() {
+    let mut world = World::of_idocs();
+    let first = world.decide(&customer("0000000000700001", "20260302101500"));
+    let step = first.transition.unwrap();
+    assert_eq!((&*step.lifecycle, step.object.as_str()), ("serial:vms", "idoc.DEBMAS/0000104711"));
+    assert_eq!((step.from, step.to.as_str()), (None, "SERIAL 20260302101500"));
+    let older = world.decide(&customer("0000000000700000", "20260302101459"));
+    assert_eq!(older.verdict, Verdict::Ignored);
+    let cause = "older than what was taken last of its key: SERIAL 20260302101459 comes before \
+                 SERIAL 20260302101500";
+    assert_eq!(older.causes, [cause]);
+    assert!(older.deliveries.is_empty() && !older.transition.unwrap().applied);
+    // As new is not older; and another customer has a time of its own.
+    let same = world.decide(&customer("0000000000700007", "20260302101500"));
+    assert_eq!(same.verdict, Verdict::Accepted);
+    let other = idoc(
+        "customer-changed",
+        "dealer-with-everything",
+        &[("0000104711", "0000104719"), ("20260302101500", "20250302101500")],
+    );
+    assert_eq!(world.decide(&other).verdict, Verdict::Accepted);
+}
+
+#[test]
+fn a_newer_idoc_that_fails_does_not_count_as_taken() {
+    let mut world = World::of_idocs();
+    let changes = [("20260302101500", "20260302101600"), ("250000.00", "unlimited")];
+    let failed = world.decide(&idoc("customer-changed", "dealer-with-everything", &changes));
+    assert_eq!(failed.verdict, Verdict::Failed);
+    assert!(!failed.transition.unwrap().applied && failed.parks);
+    world.facts.parked.clear();
+    let older = world.decide(&customer("0000000000700002", "20260302101500"));
+    assert_eq!(older.verdict, Verdict::Accepted, "{:?}", older.causes);
+}
+
+#[test]
+fn needs_name_what_was_taken_last() {
+    let world = World::of_idocs();
+    let arrival = World::arrival(&customer("0000000000700001", "20260302101500"), None);
+    let needs = pipeline::needs(&world.plan, &[pipeline::read(&world.plan, arrival)]);
+    assert_eq!(needs.objects, [("serial:vms".into(), "idoc.DEBMAS/0000104711".to_owned())]);
+    assert_eq!(needs.keys, ["0000104711"]);
+}
+
+#[test]
+fn an_idoc_that_breaks_rules_fails_with_all_of_them_and_no_payload() {
+    let text = String::from_utf8(customer("0000000000700001", "20260302101500")).unwrap();
+    let head: Vec<&str> = text.lines().collect();
+    let long = format!("{}{}", head[1], "x".repeat(1200));
+    let raw = [head[0], head[2], &long, head[1], ""].join("\n");
+    let failed = World::of_idocs().decide(raw.as_bytes());
+    assert_eq!((failed.verdict, failed.parks), (Verdict::Failed, false));
+    assert!(failed.causes.len() >= 3, "{:#?}", failed.causes);
+    let all = failed.causes.join("\n");
+    for what in ["its parent E1KNA1M is not there", "E1KNA1M: error: ", "at most 1"] {
+        assert!(all.contains(what), "{what} is not in {all}");
+    }
+    assert!(!all.contains("Autohaus") && !all.contains("xxx"), "{all}");
+    assert_eq!(failed.header.id, "100/SAPQ01/Q01CLNT100/0000000000700001/20260302101500");
+}
+
+#[test]
+fn what_is_no_single_idoc_fails() {
+    let mut world = World::of_idocs();
+    let one = customer("0000000000700001", "20260302101500");
+    let decision = world.decide(&[one.clone(), customer("0000000000700002", "20260302101500")].concat());
+    assert_eq!(decision.causes, ["more than one IDoc"]);
+    assert_eq!(world.decide(b"").causes, ["no IDoc: it is empty"]);
+    assert!(world.decide(b"{}").causes[0].starts_with("not an IDoc: "));
+    let large = vec![b' '; 70_000];
+    assert_eq!(world.decide(&large).causes, ["70000 bytes; `max_message` allows 65536"]);
+}
+
+#[test]
+fn without_a_number_the_place_in_its_file_identifies_an_idoc() {
+    let mut world = World::of_idocs();
+    let raw = idoc(
+        "customer-changed",
+        "only-what-is-required",
+        &[("0000000000700002", "0000000000000000")],
+    );
+    let decision = decided(world.take_as(&raw, Some("0f1e:3"), None));
+    assert_eq!(decision.header.id, "0f1e:3");
+    assert!(decided(world.take_as(&raw, None, None)).header.id.starts_with("sha256:"));
+}
+
+#[test]
+fn an_idoc_without_its_key_fails_and_other_message_types_are_their_own() {
+    let mut world = World::of_idocs();
+    let raw = idoc("customer-changed", "only-what-is-required", &[("D-0815", "      ")]);
+    assert_eq!(world.decide(&raw).causes, ["no key at `E1KNA1M.KUNNR`"]);
+    let status = world.decide(&idoc("document-status", "dispatched", &[]));
+    assert_eq!(status.verdict, Verdict::Ignored);
+    assert_eq!(
+        (status.header.kind.as_str(), &*status.header.key),
+        ("idoc.STATUS", "0000000000720001")
+    );
+}
+
+#[test]
+fn an_idoc_of_an_unknown_type_fails_where_a_route_takes_it() {
+    let mut world = World::of_idocs();
+    let unknown = |message| {
+        let changes = [("SYSTAT01", "SYSTAT99"), ("STATUS", message)];
+        idoc("document-status", "dispatched", &changes)
+    };
+    assert_eq!(world.decide(&unknown("STATUS")).verdict, Verdict::Ignored);
+    let site =
+        Site::written(&IDOCS.replace("ALEAUD: E1ADHDR/E1STATE/DOCNUM", "STATUS: E1STATS/DOCNUM"));
+    let mut keyed = World::of(site);
+    // Without a definition there is no key either.
+    assert_eq!(keyed.decide(&unknown("STATUS")).causes, ["no key at `E1STATS.DOCNUM`"]);
+    let site =
+        Site::written(&IDOCS.replace("ALEAUD: E1ADHDR/E1STATE/DOCNUM", "MATMAS: E1STATS/DOCNUM"));
+    let causes = World::of(site).decide(&unknown("ALEAUD")).causes;
+    assert_eq!(causes.len(), 1, "{causes:?}");
+    assert!(causes[0].starts_with("there is no definition of its IDoc type"), "{causes:?}");
+}
+
+#[test]
+fn mistakes_between_source_route_and_mapping_are_found() {
+    let site = Site::written(
+        &IDOCS
+            .replace("DEBMAS: E1KNA1M/KUNNR", "DEBMAS: E1KNA1M/KUNR")
+            .replace("as: customer.changed, ", "")
+            .replace("on: idoc.ALEAUD", "on: idoc.STATUS"),
+    );
+    let (written, mistakes) = waybill::config::load::load(&site.config());
+    assert!(mistakes.is_empty(), "{mistakes:#?}");
+    let texts = |path: &std::path::Path| {
+        waybill::config::load::file(path).map_err(|mistake| mistake.message.clone())
+    };
+    let mistakes = Plan::compile(&written.unwrap(), &texts, 1).unwrap_err();
+    let found: Vec<String> = mistakes
+        .iter()
+        .map(|one| {
+            format!("{}: {}; {}", one.mark.line, one.message, one.remedy.as_deref().unwrap_or("-"))
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "5: DEBMAS: no IDoc type declares a field `E1KNA1M.KUNR`; did you mean `KUNNR`?",
+            "11: route: `as` is missing; name the event that the document is, such as `as: customer.changed`",
+            "12: mapping document-audit reads `idoc.ALEAUD`, but the route is on `idoc.STATUS`; -",
+        ]
+    );
 }
