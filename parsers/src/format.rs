@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(Format::detect(b"EDI_DC    100"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"\xef\xbb\xbf\r\n{"), Some(Format::Json));
         assert_eq!(Format::detect(b"EDI_DS40  100"), Some(Format::Idoc));
-        assert_eq!(Format::detect(b"\xff\xfeE\0D\0I\0_\0D\0C\04\00\0"), Some(Format::Idoc));
+        assert_eq!(Format::detect(b"\xff\xfeE\0D\0I\0_\0D\0C\x004\x000\0"), Some(Format::Idoc));
         assert_eq!(Format::detect(b"<?xml version='1.0'?><a/>"), Some(Format::Xml));
         assert_eq!(Format::detect(b"<ORDERS05><IDOC BEGIN="), Some(Format::IdocXml));
         assert_eq!(Format::detect(b"51102 123"), Some(Format::Vda));

@@ -117,7 +117,7 @@ fn render(mistake: &Diagnostic, coloured: bool) -> String {
     if let Some(remedy) = &mistake.remedy {
         group = group.element(Level::HELP.message(remedy.as_str()));
     }
-    renderer.render(&[group]).to_string()
+    renderer.render(&[group])
 }
 
 fn byte_of(line: &str, column: usize) -> usize {

@@ -187,7 +187,7 @@ impl Open {
     /// While the journal has no room nothing is read from the socket. A pause beyond two
     /// heartbeats costs the connection: the broker has its messages back, and the next session
     /// begins when there is room. `false` when the agent stops.
-    async fn wait_for_room(&mut self, context: &mut Context) -> Result<bool, SessionError> {
+    async fn wait_for_room(&self, context: &mut Context) -> Result<bool, SessionError> {
         tracing::warn!(source = %context.name, "the journal has no room: source paused");
         self.gate.shut(true);
         let ended = loop {

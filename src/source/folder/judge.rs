@@ -317,7 +317,7 @@ mod tests {
     fn unreadable_files_and_twins_wait_whatever_else_holds() {
         let whole = FileFacts { renamed_in: true, ..facts() };
         let of = settings(Some(2), None);
-        assert_eq!(reason(&FileFacts { readable: false, ..whole.clone() }, &of, 9), "unreadable");
+        assert_eq!(reason(&FileFacts { readable: false, ..whole }, &of, 9), "unreadable");
         assert_eq!(reason(&FileFacts { in_work: true, ..whole }, &of, 9), "same-name");
     }
 
