@@ -14,7 +14,8 @@ pub struct NewDelivery {
     pub target: Arc<str>,
     /// The lane: deliveries of one key leave in their order.
     pub key: String,
-    /// What the target calls it: the file name. It is fixed here, so that a retry is the same.
+    /// What the target calls it: the file name, the message id. It is fixed here, so that a retry
+    /// is the same.
     pub name: String,
     /// The number that the receiver will answer with (DOCNUM); empty where the format has none.
     pub reference: String,
@@ -30,7 +31,7 @@ pub enum State {
     /// To be sent at its due time.
     Due,
     /// Made ready so that the next step cannot be repeated by mistake: the file is complete under
-    /// its temporary name.
+    /// its temporary name; the message may have been sent.
     Prepared,
     /// The target has it.
     Delivered,
@@ -116,6 +117,8 @@ pub struct Settlement {
 pub enum Outcome {
     /// The step before the point of no return is durable.
     Prepared,
+    /// Nothing of the last step is with the target: the delivery is not prepared any more.
+    Unprepared,
     /// The target has it; what it called it, where it says.
     Delivered {
         /// The target's own reference, or empty.
@@ -138,4 +141,11 @@ pub enum Outcome {
         /// Why; no payload text, no secret.
         reason: String,
     },
+}
+
+impl Outcome {
+    /// Whether it is a step towards an attempt, or back, and no attempt.
+    pub fn is_step(&self) -> bool {
+        matches!(self, Self::Prepared | Self::Unprepared)
+    }
 }

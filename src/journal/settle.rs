@@ -59,6 +59,8 @@ pub(super) fn settle(
         let delivered = matches!(settlement.outcome, Outcome::Delivered { .. });
         match was.state {
             State::Delivered => {}
+            // A step towards an attempt says nothing of a delivery that was given up.
+            State::Discarded if settlement.outcome.is_step() => {}
             State::Discarded if !delivered => {
                 update(filling, settlement.id, &was, settlement.at)?;
                 attempt(filling, settlement, &was, State::Discarded)?;
@@ -76,6 +78,7 @@ fn apply(
 ) -> Result<(), CommitError> {
     let (state, prepared, due, text) = match &settlement.outcome {
         Outcome::Prepared => (State::Prepared, true, was.due, ""),
+        Outcome::Unprepared => (State::Due, false, was.due, ""),
         Outcome::Delivered { reference } => (State::Delivered, was.prepared, was.due, &**reference),
         // What was prepared once stays so: the next attempt has to look for it.
         Outcome::Retry { due, reason } => {
@@ -84,10 +87,7 @@ fn apply(
         Outcome::Dead { reason } => (State::Dead, was.prepared, was.due, &**reason),
         Outcome::InDoubt { reason } => (State::InDoubt, was.prepared, was.due, &**reason),
     };
-    let attempts = match settlement.outcome {
-        Outcome::Prepared => was.attempts,
-        _ => was.attempts.saturating_add(1),
-    };
+    let attempts = was.attempts.saturating_add(u32::from(!settlement.outcome.is_step()));
     let now = Standing { event: was.event, state, prepared, due, attempts };
     update(filling, settlement.id, &now, settlement.at)?;
     if let Outcome::Delivered { reference } = &settlement.outcome
@@ -98,7 +98,7 @@ fn apply(
             .prepare_cached("UPDATE deliveries SET answer = ?2 WHERE id = ?1")?
             .execute(params![row_id(settlement.id), reference])?;
     }
-    if matches!(state, State::Delivered) || matches!(settlement.outcome, Outcome::Prepared) {
+    if settlement.outcome.is_step() || state == State::Delivered {
         let hidden = hide(filling, was.event, text)?;
         filling.entries.settled(&line(settlement, &now, hidden.as_ref()));
         return Ok(());
@@ -136,7 +136,7 @@ fn attempt(
         Outcome::Retry { reason, .. } | Outcome::Dead { reason } | Outcome::InDoubt { reason } => {
             reason
         }
-        Outcome::Prepared | Outcome::Delivered { .. } => return Ok(()),
+        Outcome::Prepared | Outcome::Unprepared | Outcome::Delivered { .. } => return Ok(()),
     };
     filling
         .connection
@@ -220,8 +220,10 @@ fn release(
         State::Due | State::Prepared if later => {}
         state => return Err(CommitError::WrongState { delivery, state }),
     }
-    let state = waiting(was.prepared);
-    let now = Standing { state, due: at, attempts: 0, ..was };
+    // Whoever releases a doubtful delivery has decided that it is sent again.
+    let prepared = was.prepared && was.state != State::InDoubt;
+    let state = waiting(prepared);
+    let now = Standing { state, prepared, due: at, attempts: 0, ..was };
     changed(filling, action, delivery, ("release", was.state, &now))
 }
 

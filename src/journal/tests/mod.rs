@@ -323,6 +323,23 @@ fn a_delivery_is_settled_step_by_step() {
 }
 
 #[test]
+fn what_was_not_sent_after_all_is_not_prepared_any_more() {
+    let journal = &fresh();
+    commit(journal, vec![to(decision("1", "VIN1"), "vms")]);
+    settle(journal, 1, Outcome::Prepared).unwrap();
+    settle(journal, 1, Outcome::Unprepared).unwrap();
+    let due = only(journal, "vms");
+    assert_eq!((due.state, due.attempts), (State::Due, 0), "taking a step back is no attempt");
+    assert!(!journal.consignments(&[1]).unwrap()[0].prepared);
+    settle(journal, 1, Outcome::Prepared).unwrap();
+    settle(journal, 1, Outcome::InDoubt { reason: "no answer".to_owned() }).unwrap();
+    act(journal, What::Release(1)).unwrap();
+    assert_eq!(only(journal, "vms").state, State::Due, "who releases it has decided the doubt");
+    assert!(!journal.consignments(&[1]).unwrap()[0].prepared);
+    sound(journal);
+}
+
+#[test]
 fn release_and_discard_say_the_state_that_forbids_them() {
     let journal = &fresh();
     commit(journal, vec![to(decision("1", "VIN1"), "sap")]);

@@ -85,11 +85,16 @@ impl Model {
         if sent.state == State::Delivered || (sent.state == State::Discarded && !delivered) {
             return;
         }
-        sent.attempts += u32::from(settlement.outcome != Outcome::Prepared);
+        let step = matches!(settlement.outcome, Outcome::Prepared | Outcome::Unprepared);
+        sent.attempts += u32::from(!step);
         sent.state = match &settlement.outcome {
             Outcome::Prepared => {
                 sent.prepared = true;
                 State::Prepared
+            }
+            Outcome::Unprepared => {
+                sent.prepared = false;
+                State::Due
             }
             Outcome::Delivered { .. } => State::Delivered,
             Outcome::Retry { due, .. } => {
@@ -109,6 +114,7 @@ impl Model {
                 if !later && !matches!(sent.state, State::Dead | State::InDoubt) {
                     return false;
                 }
+                sent.prepared &= sent.state != State::InDoubt;
                 sent.state = if sent.prepared { State::Prepared } else { State::Due };
                 (sent.due, sent.attempts) = (at(3), 0);
                 true
@@ -197,12 +203,13 @@ fn one_settlement(random: &mut Random, model: &mut Model, journal: &Journal) {
         .map(|_| Settlement {
             id: random.below(model.deliveries.len()) as u64 + 1,
             at: at(2),
-            outcome: match random.below(6) {
+            outcome: match random.below(7) {
                 0 => Outcome::Prepared,
                 1 => Outcome::Retry { due: at(random.below(9) as i64), reason: reason() },
                 2 => Outcome::Dead { reason: reason() },
                 3 => Outcome::InDoubt { reason: reason() },
-                4 => Outcome::Delivered { reference: String::new() },
+                4 => Outcome::Unprepared,
+                5 => Outcome::Delivered { reference: String::new() },
                 _ => delivered(),
             },
         })
