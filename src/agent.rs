@@ -24,7 +24,7 @@ use crate::agent::control::Control;
 pub use crate::agent::control::{Acted, Request};
 use crate::agent::health::Health;
 use crate::config::load::Written;
-use crate::config::{SourceKind, TargetKind};
+use crate::config::{self, SourceKind, TargetKind};
 use crate::dispatch::feed::Feeds;
 use crate::dispatch::{self, Dispatcher};
 use crate::http::{self, Listener};
@@ -33,6 +33,8 @@ use crate::journal::{Journal, JournalError, Options};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::source::{amqp, folder};
+use crate::target::Target;
+use crate::target::amqp::Publisher;
 use crate::target::file::Folder;
 
 /// Where operators of a running agent connect to, below the data directory.
@@ -240,12 +242,11 @@ fn dispatchers(
     let mut tasks = JoinSet::new();
     let mut acts = Vec::new();
     for target in &written.config.targets {
-        let TargetKind::File(file) = &target.kind;
         let Some(feed) = feeds.of_target(&target.name) else { continue };
         let (act, commands) = mpsc::channel(COMMANDS);
         acts.push((target.name.clone(), act));
         let dispatcher = Dispatcher {
-            folder: Folder::new(written.home.join(&file.path)),
+            reached: reached(written, target),
             target: target.clone(),
             journal: journal.clone(),
             feed: feed.clone(),
@@ -257,6 +258,17 @@ fn dispatchers(
         tasks.spawn(dispatcher.run());
     }
     (tasks, acts)
+}
+
+/// How a target is reached. Nothing is connected yet.
+fn reached(written: &Written, target: &config::Target) -> Target {
+    match &target.kind {
+        TargetKind::File(file) => Target::File(Folder::new(written.home.join(&file.path))),
+        TargetKind::Amqp(amqp) => {
+            let base = written.base.clone();
+            Target::Amqp(Publisher::new(target.name.clone(), amqp.clone(), base))
+        }
+    }
 }
 
 #[allow(

@@ -1,7 +1,7 @@
 //! waybill: a sidecar between a vehicle management system and SAP.
 //!
 //! Status events come in over AMQP; declared lifecycles, routes and mappings decide what each one
-//! means; the documents that follow go out as IDoc files. Every step is in a journal that is
+//! means; the documents that follow go out as IDoc files or as messages. Every step is in a journal that is
 //! durable before anything is acknowledged, and that shows when it was changed afterwards.
 //!
 //! # The life of an event
@@ -23,15 +23,17 @@
 //! # Floors
 //!
 //! A module uses only modules below it: `waybill_parsers` < [`metrics`], [`fault`],
-//! [`diagnostic`], [`delivery`], [`event`], [`facts`] < [`yaml`] < [`table`], [`lifecycle`],
+//! [`diagnostic`], [`delivery`], [`event`], [`facts`], [`cloudevent`] < [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
-//! [`http`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
+//! [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
 //! `tests/architecture.rs` holds the exact order and what is pure. Everything up to [`pipeline`]
 //! touches no disk, no network and no clock; the exceptions are `config::load` and
 //! `config::secret`.
 
 pub mod agent;
+pub mod amqp;
 pub mod cli;
+pub mod cloudevent;
 pub mod config;
 pub mod delivery;
 pub mod diagnostic;

@@ -10,7 +10,8 @@ use jiff::tz::TimeZone;
 use waybill_parsers::idoc::{self, WriteOptions};
 use waybill_parsers::{Document, Schema, json};
 
-use crate::config::{NameTemplate, NameValues, OnFailed};
+use crate::cloudevent::{self, Attributes};
+use crate::config::{NameTemplate, NameValues, OnFailed, RoutingKey, RoutingValues, routing_key};
 use crate::delivery::NewDelivery;
 use crate::event::Header;
 use crate::mapping::{Condition, Mapping};
@@ -66,6 +67,17 @@ pub struct Destination {
 pub enum Address {
     /// By a file name.
     File(NameTemplate),
+    /// By the envelope of a CloudEvent.
+    Message(MessageAddress),
+}
+
+/// What a CloudEvent says, apart from what its document says.
+#[derive(Clone, Debug)]
+pub struct MessageAddress {
+    /// The agent's name: who says it.
+    pub agent: Arc<str>,
+    /// Where the exchange sends it.
+    pub routing_key: RoutingKey,
 }
 
 /// What a document takes from outside of its event. Stored with the verdict.
@@ -133,7 +145,8 @@ impl Route {
         inputs: Inputs,
     ) -> Result<Vec<NewDelivery>, Vec<String>> {
         let produced = self.produce(content, inputs)?;
-        Ok(self.to.iter().map(|to| self.address(to, header, &produced)).collect())
+        let deliveries = self.to.iter().map(|to| self.address(to, header, &produced, inputs));
+        deliveries.collect::<Result<_, _>>().map_err(|cause| vec![cause])
     }
 
     /// The document of an event.
@@ -167,18 +180,57 @@ impl Route {
     }
 
     /// The delivery of a document to one target.
-    fn address(&self, to: &Destination, header: &Header, produced: &Produced) -> NewDelivery {
-        let name = match &to.address {
-            Address::File(template) => template.fill(self.values(produced)),
+    fn address(
+        &self,
+        to: &Destination,
+        header: &Header,
+        produced: &Produced,
+        inputs: Inputs,
+    ) -> Result<NewDelivery, String> {
+        let (name, document) = match &to.address {
+            Address::File(template) => {
+                (template.fill(self.values(produced)), produced.bytes.clone())
+            }
+            Address::Message(address) => self.wrap(address, header, produced, inputs)?,
         };
-        NewDelivery {
+        Ok(NewDelivery {
             target: to.target.clone(),
             key: header.key.clone(),
             name,
             reference: produced.number.clone(),
             mapping: produced.mapping.clone(),
-            document: produced.bytes.clone(),
-        }
+            document,
+        })
+    }
+
+    /// The message id and the CloudEvent around a document. The number makes the id one of its
+    /// own: the numbers of an agent never repeat, and begin with what tells agents apart.
+    fn wrap(
+        &self,
+        address: &MessageAddress,
+        header: &Header,
+        produced: &Produced,
+        inputs: Inputs,
+    ) -> Result<(String, Arc<[u8]>), String> {
+        let agent = routing_key::plain(&address.agent);
+        let id = format!("{agent}-{}", produced.number);
+        let routing_key = address.routing_key.fill(RoutingValues {
+            kind: &header.kind,
+            key: &header.key,
+            message_type: self.values(produced).message_type,
+            event_type: &produced.kind,
+        });
+        let attributes = Attributes {
+            id: &id,
+            source: &format!("/waybill/{agent}"),
+            kind: &produced.kind,
+            subject: &header.key,
+            time: inputs.now,
+            media: produced.media.content_type(),
+            routing_key: &routing_key,
+        };
+        let document = cloudevent::write(attributes, &produced.bytes)?;
+        Ok((id, document.into()))
     }
 
     /// What the name of a document may show. Outside of IDocs the kind stands for the message

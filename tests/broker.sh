@@ -7,6 +7,7 @@
 #   broker.sh stop DIR             stop the broker and its epmd; DIR stays
 #   broker.sh kill DIR             SIGKILL the broker, as a power cut would
 #   broker.sh restart DIR          start the broker of DIR again: same ports, same data
+#   broker.sh ctl DIR ARGS...     rabbitmqctl for the broker of DIR
 #   broker.sh install              install the package when it is missing (root), or say which command does
 #
 # Exit codes: 3 = RabbitMQ is missing and cannot be installed from here; with: CMD's own; else 1 on failure.
@@ -223,6 +224,16 @@ start() {
     launch "$dir"
 }
 
+# rabbitmqctl knows a broker by its node name and its epmd, and is known by the cookie in its home.
+ctl() {
+    local dir=${1:?ctl: which directory?}
+    shift
+    # shellcheck source=/dev/null
+    . "$dir/settings"
+    env -i PATH="$PATH" LANG=C.UTF-8 HOME="$dir/home" RABBITMQ_NODENAME="$NODE" RABBITMQ_CONF_ENV_FILE="$dir/env.conf" \
+        ERL_EPMD_PORT="$EPMD" ERL_EPMD_ADDRESS=127.0.0.1 /usr/lib/rabbitmq/bin/rabbitmqctl -q "$@"
+}
+
 # --- with -------------------------------------------------------------------------------------------------------------
 
 with_dir=
@@ -269,6 +280,7 @@ case "${1:-}" in
     kill) kill_broker "${2:?kill: which directory?}" ;;
     restart) install_package; launch "${2:?restart: which directory?}" ;;
     watchdog) watchdog "$2" "$3" ;;
+    ctl) shift; ctl "$@" ;;
     install) install_package ;;
-    *) sed -n '2,14s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

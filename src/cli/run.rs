@@ -27,6 +27,10 @@ pub(super) fn run(
 fn logs(options: &Run) -> Result<(), CliError> {
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| CliError::Refused(format!("--log {}: {error}", options.log)))?;
+    // The AMQP library logs a message that comes back with its payload, whatever the level.
+    let quiet = "lapin::returned_messages=off".parse();
+    let quiet = quiet.map_err(|error| CliError::Refused(format!("log filter: {error}")))?;
+    let filter = filter.add_directive(quiet);
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     match options.log_format {
         LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),

@@ -8,6 +8,7 @@ pub mod folder;
 pub mod format;
 pub mod load;
 pub mod read;
+pub mod routing_key;
 pub mod secret;
 pub mod unit;
 
@@ -18,6 +19,7 @@ use waybill_parsers::Path;
 
 pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
 pub use crate::config::format::{IdocSource, SourceFormat};
+pub use crate::config::routing_key::{RoutingKey, RoutingValues};
 use crate::config::secret::Secret;
 use crate::diagnostic::{Mark, Spanned};
 
@@ -182,6 +184,8 @@ pub struct Target {
 pub enum TargetKind {
     /// `type: file`.
     File(FileTarget),
+    /// `type: amqp`.
+    Amqp(AmqpTarget),
 }
 
 /// A folder that somebody else empties.
@@ -191,6 +195,59 @@ pub struct FileTarget {
     pub path: String,
     /// How files are named.
     pub name: NameTemplate,
+}
+
+/// An exchange of an AMQP 0-9-1 broker.
+#[derive(Clone, Debug)]
+pub struct AmqpTarget {
+    /// `amqp://user:password@host:port/vhost`.
+    pub url: Secret,
+    /// The exchange's name; empty for the default exchange, which sends to the queue that the
+    /// routing key names.
+    pub exchange: String,
+    /// Whether and how to declare the exchange. Default passive: it belongs to its consumers.
+    pub declare: DeclareExchange,
+    /// The routing key.
+    pub routing_key: RoutingKey,
+    /// Whether a message that reaches no queue is an error. Default true: without it the broker
+    /// confirms what it throws away.
+    pub mandatory: bool,
+    /// How the CloudEvent travels. Default structured.
+    pub mode: Mode,
+    /// What is done where nobody knows whether a message arrived. Default resend: consumers know
+    /// a message that comes twice by its id.
+    pub on_doubt: OnDoubt,
+}
+
+/// How an exchange comes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeclareExchange {
+    /// It must be there already.
+    Passive,
+    /// Declared durable: by patterns over the words of the routing key.
+    Topic,
+    /// Declared durable: by the exact routing key.
+    Direct,
+    /// Declared durable: to every queue that is bound.
+    Fanout,
+}
+
+/// The content modes of the AMQP binding of CloudEvents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// The whole event is the body.
+    Structured,
+    /// The data is the body, the attributes are headers.
+    Binary,
+}
+
+/// What becomes of a delivery that may have arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDoubt {
+    /// It is sent again: the same bytes, the same id.
+    Resend,
+    /// It stays in doubt and holds its lane until an operator decides.
+    Hold,
 }
 
 /// A file name with placeholders: `{message_type}_{docnum}.idoc`.

@@ -7,8 +7,9 @@ use waybill_parsers::Path;
 
 use crate::config::secret::Secret;
 use crate::config::{
-    Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
-    Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, folder, format, unit,
+    Agent, Amqp, AmqpTarget, Config, Declare, DeclareExchange, EventPaths, FileTarget, Journal,
+    Mode, NameTemplate, OnDead, OnDoubt, OnFailed, Retry, Route, RoutingKey, Source, SourceFormat,
+    SourceKind, Target, TargetKind, folder, format, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -204,16 +205,14 @@ fn target(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
     let mut fields = Fields::of(node, &what, problems)?;
     let kind = fields
         .required("type", problems)
-        .and_then(|_| fields.choice("type", problems, &[("file", ())]));
+        .and_then(|_| fields.choice("type", problems, &[("file", true), ("amqp", false)]));
     let retry = retry(fields.optional("retry"), problems);
     let in_flight = fields.parsed("in_flight", problems, |text| unit::count(text, 1, 10_000));
     let words = [("hold", OnDead::Hold), ("skip", OnDead::Skip)];
     let on_dead = fields.choice("on_dead", problems, &words);
-    let file = kind.and_then(|()| {
-        let path = fields.required_text("path", problems);
-        fields.required("name", problems);
-        let name = fields.parsed("name", problems, NameTemplate::parse);
-        Some(FileTarget { path: path?.value, name: name? })
+    let is = kind.and_then(|is_file| match is_file {
+        true => file_target(&mut fields, problems).map(TargetKind::File),
+        false => amqp_target(&mut fields, problems).map(TargetKind::Amqp),
     });
     if kind.is_some() {
         fields.finish(problems);
@@ -221,10 +220,45 @@ fn target(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
     Some(Target {
         name: name.value.as_str().into(),
         mark: name.mark,
-        kind: TargetKind::File(file?),
+        kind: is?,
         retry,
         in_flight: in_flight.and_then(|count| usize::try_from(count).ok()).unwrap_or(256),
         on_dead: on_dead.unwrap_or(OnDead::Hold),
+    })
+}
+
+fn file_target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<FileTarget> {
+    let path = fields.required_text("path", problems);
+    fields.required("name", problems);
+    let name = fields.parsed("name", problems, NameTemplate::parse);
+    Some(FileTarget { path: path?.value, name: name? })
+}
+
+fn amqp_target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<AmqpTarget> {
+    let url = fields.required("url", problems).and_then(|node| secret(node, "url", problems));
+    let exchange = fields.required_text("exchange", problems);
+    let words = [
+        ("passive", DeclareExchange::Passive),
+        ("topic", DeclareExchange::Topic),
+        ("direct", DeclareExchange::Direct),
+        ("fanout", DeclareExchange::Fanout),
+    ];
+    let declare = fields.choice("declare", problems, &words);
+    fields.required("routing_key", problems);
+    let routing_key = fields.parsed("routing_key", problems, RoutingKey::parse);
+    let mandatory = fields.flag("mandatory", problems);
+    let words = [("structured", Mode::Structured), ("binary", Mode::Binary)];
+    let mode = fields.choice("mode", problems, &words);
+    let words = [("resend", OnDoubt::Resend), ("hold", OnDoubt::Hold)];
+    let on_doubt = fields.choice("on_doubt", problems, &words);
+    Some(AmqpTarget {
+        url: url?,
+        exchange: exchange?.value,
+        declare: declare.unwrap_or(DeclareExchange::Passive),
+        routing_key: routing_key?,
+        mandatory: mandatory.unwrap_or(true),
+        mode: mode.unwrap_or(Mode::Structured),
+        on_doubt: on_doubt.unwrap_or(OnDoubt::Resend),
     })
 }
 

@@ -1,4 +1,4 @@
-//! One group of deliveries on its way: prepare, commit, publish, settle.
+//! One group of deliveries on its way: prepare, commit, send, settle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::config::Retry;
 use crate::delivery::{Consignment, DeliveryId, Due, Outcome, Settlement};
 use crate::dispatch::{Ids, retry};
 use crate::journal::{CommitError, Journal};
-use crate::target::file::{FileError, Folder};
+use crate::target::{Answer, Begun, Target, Why};
 
 /// The pause before a settlement that the journal did not take is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -19,7 +19,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Tools {
     pub(super) name: Arc<str>,
-    pub(super) folder: Folder,
+    pub(super) target: Target,
     pub(super) journal: Journal,
     pub(super) retry: Retry,
     pub(super) clock: fn() -> Timestamp,
@@ -42,9 +42,15 @@ pub(super) enum Brought {
     Again {
         /// Not before.
         due: Timestamp,
+        /// Why.
+        why: Why,
     },
     /// It will never be there.
     Dead,
+    /// It may be there; somebody has to decide.
+    InDoubt,
+    /// It may be there, and is sent again when the target is to be had.
+    Resend(String),
     /// It was not tried; the target, or the journal, is not to be had.
     Down(String),
 }
@@ -52,127 +58,154 @@ pub(super) enum Brought {
 /// Brings the heads of lanes to the target.
 pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let started = tokio::time::Instant::now();
-    let mut brought = Vec::with_capacity(heads.len());
-    let left = prepare(&tools, &heads, &mut brought).await;
+    let mut way = Way { tools, heads, fresh: Vec::new(), brought: Vec::new() };
+    let list = way.prepare().await;
     let early = crate::fault::is_on("settle-before-rename");
     if early {
-        let all = left.iter().map(|consignment| delivered(&tools, consignment.id)).collect();
-        settle(&tools, all).await;
+        let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
+        settle(&way.tools, all).await;
     }
-    let left = publish(&tools, left, &heads, &mut brought).await;
-    if !early {
-        crate::fault::point("before-settle");
-        let all = left.iter().map(|id| delivered(&tools, *id)).collect();
-        settle(&tools, all).await;
-    }
+    let answers = if list.is_empty() { Vec::new() } else { way.tools.target.send(list).await };
+    crate::fault::point("before-settle");
+    way.conclude(answers, early).await;
     crate::fault::point("after-settle");
-    brought.extend(left.into_iter().map(|id| (id, Brought::Delivered)));
-    Group { brought, took: started.elapsed() }
+    Group { brought: way.brought, took: started.elapsed() }
 }
 
-/// Reads the consignments, writes those that are new under their temporary names and commits that.
-/// Returns those that may be published.
-async fn prepare(tools: &Arc<Tools>, heads: &[Due], brought: &mut Ids) -> Vec<Consignment> {
-    let ids: Vec<DeliveryId> = heads.iter().map(|due| due.id).collect();
-    let worker = tools.clone();
-    let prepared = blocking(move || {
-        let list = worker.journal.consignments(&ids).map_err(|error| error.to_string())?;
-        let (ready, fresh): (Vec<_>, Vec<_>) = list.into_iter().partition(|one| one.prepared);
-        let results = worker.folder.prepare(&fresh);
-        Ok::<_, String>((ready, fresh.into_iter().zip(results).collect::<Vec<_>>()))
-    });
-    let (mut ready, fresh) = match prepared.await {
-        Ok(prepared) => prepared,
-        Err(reason) => {
-            brought.extend(heads.iter().map(|due| (due.id, Brought::Down(reason.clone()))));
-            return Vec::new();
-        }
-    };
-    let (mut new, mut settlements) = (Vec::new(), Vec::new());
-    for (consignment, result) in fresh {
-        match result {
-            Ok(()) => {
-                let (id, at) = (consignment.id, (tools.clock)());
-                settlements.push(Settlement { id, at, outcome: Outcome::Prepared });
-                new.push(consignment);
-            }
-            Err(FileError::Unavailable { .. }) => {
-                let reason = result.err().map(|error| error.to_string()).unwrap_or_default();
-                brought.push((consignment.id, Brought::Down(reason)));
-            }
-            Err(error) => brought.push(dead(tools, consignment.id, error.to_string()).await),
-        }
-    }
-    crate::fault::point("before-prepared");
-    if let Err(error) = tools.journal.settle(settlements).await {
-        let down = |one: &Consignment| (one.id, Brought::Down(error.to_string()));
-        brought.extend(new.iter().map(down));
-        new.clear();
-    }
-    crate::fault::point("after-prepared");
-    ready.extend(new);
-    ready
+/// A group between its steps.
+struct Way {
+    tools: Arc<Tools>,
+    heads: Vec<Due>,
+    /// What was prepared by this attempt and by none before.
+    fresh: Vec<DeliveryId>,
+    brought: Ids,
 }
 
-/// Renames. Returns the deliveries that are there now.
-async fn publish(
-    tools: &Arc<Tools>,
-    list: Vec<Consignment>,
-    heads: &[Due],
-    brought: &mut Ids,
-) -> Vec<DeliveryId> {
-    if list.is_empty() {
-        return Vec::new();
-    }
-    let worker = tools.clone();
-    let published = blocking(move || {
-        let results = worker.folder.publish(&list);
-        list.into_iter().map(|consignment| consignment.id).zip(results).collect::<Vec<_>>()
-    });
-    let mut there = Vec::new();
-    for (id, result) in published.await {
-        match result {
-            Ok(()) => there.push(id),
-            Err(error @ FileError::Unavailable { .. }) => {
-                brought.push((id, Brought::Down(error.to_string())));
+impl Way {
+    /// Reads the consignments, makes the new ones ready and commits that. Returns those that may
+    /// be sent.
+    async fn prepare(&mut self) -> Vec<Consignment> {
+        let ids: Vec<DeliveryId> = self.heads.iter().map(|due| due.id).collect();
+        let journal = self.tools.journal.clone();
+        let read = tokio::task::spawn_blocking(move || journal.consignments(&ids)).await;
+        let list = match read {
+            Ok(Ok(list)) => list,
+            Ok(Err(error)) => {
+                let down = |due: &Due| (due.id, Brought::Down(error.to_string()));
+                self.brought.extend(self.heads.iter().map(down));
+                return Vec::new();
             }
-            Err(error @ FileError::Taken { .. }) => {
-                let attempts = heads.iter().find(|due| due.id == id).map_or(0, |due| due.attempts);
-                brought.push(again(tools, id, attempts + 1, error.to_string()).await);
-            }
-            Err(error @ FileError::Refused { .. }) => {
-                brought.push(dead(tools, id, error.to_string()).await);
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        };
+        let (begun, fresh): (Vec<_>, Vec<_>) = list.into_iter().partition(|one| one.prepared);
+        let mut ready = self.begun(begun).await;
+        let (mut new, mut answers) = (Vec::new(), Vec::new());
+        for (consignment, result) in self.tools.target.prepare(fresh).await {
+            match result {
+                Ok(()) => new.push(consignment),
+                Err(answer) => answers.push((consignment.id, answer)),
             }
         }
+        self.conclude(answers, false).await;
+        crate::fault::point("before-prepared");
+        let prepared = new.iter().map(|one| self.settlement(one.id, Outcome::Prepared)).collect();
+        if let Err(error) = self.tools.journal.settle(prepared).await {
+            let down = |one: &Consignment| (one.id, Brought::Down(error.to_string()));
+            self.brought.extend(new.iter().map(down));
+            new.clear();
+        }
+        crate::fault::point("after-prepared");
+        self.fresh = new.iter().map(|one| one.id).collect();
+        ready.extend(new);
+        ready
     }
-    there
+
+    /// What an attempt began of which nobody knows the end. Returns those that go on.
+    async fn begun(&mut self, list: Vec<Consignment>) -> Vec<Consignment> {
+        if self.tools.target.begun() != Begun::Hold {
+            return list;
+        }
+        let reason = "the agent ended while it was being sent".to_owned();
+        let doubt = |one: Consignment| (one.id, Answer::InDoubt(reason.clone()));
+        self.conclude(list.into_iter().map(doubt).collect(), false).await;
+        Vec::new()
+    }
+
+    /// Settles what the target said, in one commit. `settled`: what was delivered was settled
+    /// before.
+    async fn conclude(&mut self, answers: Vec<(DeliveryId, Answer)>, settled: bool) {
+        let mut settlements = Vec::with_capacity(answers.len());
+        let mut brought = Vec::with_capacity(answers.len());
+        for (id, answer) in answers {
+            let (outcome, what) = self.follows(id, answer);
+            let arrived =
+                matches!(what, Brought::Delivered | Brought::InDoubt | Brought::Resend(_));
+            // Where the prepared step can be repeated it stays: the next attempt looks for it.
+            let undone = self.tools.target.begun() != Begun::Finish && self.fresh.contains(&id);
+            if undone && !arrived {
+                settlements.push(self.settlement(id, Outcome::Unprepared));
+            }
+            if !(settled && matches!(what, Brought::Delivered)) {
+                settlements.extend(outcome.map(|outcome| self.settlement(id, outcome)));
+            }
+            brought.push((id, what));
+        }
+        if !settlements.is_empty() {
+            settle(&self.tools, settlements).await;
+        }
+        self.brought.extend(brought);
+    }
+
+    /// What follows from an answer: for the journal and for the lane.
+    fn follows(&self, id: DeliveryId, answer: Answer) -> (Option<Outcome>, Brought) {
+        let target = &self.tools.name;
+        match answer {
+            Answer::Delivered => (Some(delivered()), Brought::Delivered),
+            Answer::Unavailable(reason) => (None, Brought::Down(reason)),
+            Answer::Retry(why, reason) => self.again(id, why, reason),
+            Answer::Reject(reason) => {
+                tracing::error!(target = %target, delivery = id, reason, "delivery is dead");
+                (Some(Outcome::Dead { reason }), Brought::Dead)
+            }
+            Answer::InDoubt(reason) if self.tools.target.begun() == Begun::Resend => {
+                tracing::warn!(
+                    target = %target,
+                    delivery = id,
+                    reason,
+                    "delivery is in doubt and will be sent again with the same id"
+                );
+                (None, Brought::Resend(reason))
+            }
+            Answer::InDoubt(reason) => {
+                tracing::error!(target = %target, delivery = id, reason, "delivery is in doubt");
+                (Some(Outcome::InDoubt { reason }), Brought::InDoubt)
+            }
+        }
+    }
+
+    fn again(&self, id: DeliveryId, why: Why, reason: String) -> (Option<Outcome>, Brought) {
+        let before = self.heads.iter().find(|due| due.id == id).map_or(0, |due| due.attempts);
+        let attempts = before + 1;
+        let target = &self.tools.name;
+        match retry::next(self.tools.retry, id, attempts, (self.tools.clock)()) {
+            Some(due) => {
+                tracing::warn!(target = %target, delivery = id, attempts, reason, "delivery will be tried again");
+                (Some(Outcome::Retry { due, reason }), Brought::Again { due, why })
+            }
+            None => {
+                let reason = format!("{reason}; attempt {attempts} was the last");
+                self.follows(id, Answer::Reject(reason))
+            }
+        }
+    }
+
+    fn settlement(&self, id: DeliveryId, outcome: Outcome) -> Settlement {
+        Settlement { id, at: (self.tools.clock)(), outcome }
+    }
 }
 
-async fn again(
-    tools: &Arc<Tools>,
-    id: DeliveryId,
-    attempts: u32,
-    reason: String,
-) -> (DeliveryId, Brought) {
-    let now = (tools.clock)();
-    let Some(due) = retry::next(tools.retry, id, attempts, now) else {
-        return dead(tools, id, format!("{reason}; attempt {attempts} was the last")).await;
-    };
-    tracing::warn!(target = %tools.name, delivery = id, attempts, reason, "delivery will be tried again");
-    settle(tools, vec![Settlement { id, at: now, outcome: Outcome::Retry { due, reason } }]).await;
-    (id, Brought::Again { due })
-}
-
-async fn dead(tools: &Arc<Tools>, id: DeliveryId, reason: String) -> (DeliveryId, Brought) {
-    tracing::error!(target = %tools.name, delivery = id, reason, "delivery is dead");
-    let at = (tools.clock)();
-    settle(tools, vec![Settlement { id, at, outcome: Outcome::Dead { reason } }]).await;
-    (id, Brought::Dead)
-}
-
-fn delivered(tools: &Tools, id: DeliveryId) -> Settlement {
-    let reference = String::new();
-    Settlement { id, at: (tools.clock)(), outcome: Outcome::Delivered { reference } }
+fn delivered() -> Outcome {
+    Outcome::Delivered { reference: String::new() }
 }
 
 /// Settles, however long the journal takes: what happened must be recorded before the lane moves
@@ -194,12 +227,5 @@ async fn settle(tools: &Arc<Tools>, settlements: Vec<Settlement>) {
                 }
             }
         }
-    }
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(value) => value,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

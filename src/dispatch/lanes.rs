@@ -51,8 +51,10 @@ pub enum After {
     Gone,
     /// Again, not before this time.
     Again(Timestamp),
-    /// It stays and holds its lane.
+    /// It stays and holds its lane, unless dead ones are skipped.
     Held,
+    /// It stays and holds its lane until somebody decides, whatever is done about dead ones.
+    Doubt,
 }
 
 impl Lanes {
@@ -139,7 +141,9 @@ impl Lanes {
                     lane.head = Head::Waiting(head);
                 }
             }
-            After::Held if !self.skip_dead => {
+            After::Gone => self.advance(id, key),
+            After::Held if self.skip_dead => self.advance(id, key),
+            After::Held | After::Doubt => {
                 self.heads.remove(&id);
                 self.held += 1;
                 lane.head = Head::Held(id);
@@ -147,7 +151,6 @@ impl Lanes {
                     self.kept.remove(&follower.id);
                 }
             }
-            After::Gone | After::Held => self.advance(id, key),
         }
     }
 
@@ -312,6 +315,16 @@ mod tests {
         lanes.settle(1, After::Held);
         assert_eq!(ids(&lanes.take(at(1), 10)), [2]);
         assert_eq!(lanes.held(), 0);
+    }
+
+    #[test]
+    fn a_doubtful_head_holds_its_lane_even_where_dead_ones_are_skipped() {
+        let mut lanes = Lanes::new(100, true);
+        lanes.push(due(1, "a"));
+        lanes.push(due(2, "a"));
+        lanes.take(at(1), 1);
+        lanes.settle(1, After::Doubt);
+        assert_eq!((ids(&lanes.take(at(1), 10)), lanes.held()), (vec![], 1));
     }
 
     #[test]

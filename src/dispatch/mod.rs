@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
+use crate::amqp::PAUSE;
 use crate::config;
 use crate::delivery::{DeliveryId, Due};
 use crate::dispatch::feed::Feed;
@@ -25,7 +26,7 @@ use crate::dispatch::group::{Brought, Group, Tools};
 use crate::dispatch::lanes::{After, Lanes};
 use crate::journal::{Action, ActionDone, CommitError, Journal, JournalError};
 use crate::metrics::Metrics;
-use crate::target::file::Folder;
+use crate::target::{Target, Why};
 
 /// Deliveries kept in memory for each target: about 30 MB of heads and followers at most.
 const WINDOW: usize = 100_000;
@@ -66,8 +67,8 @@ pub enum ActError {
 pub struct Dispatcher {
     /// What the configuration says of the target.
     pub target: config::Target,
-    /// Its folder.
-    pub folder: Folder,
+    /// How it is reached.
+    pub reached: Target,
     /// Where deliveries come from and are settled.
     pub journal: Journal,
     /// What the intake announces.
@@ -102,7 +103,10 @@ impl Dispatcher {
         let name = self.target.name.clone();
         let up = self.metrics.target_up.with_label_values(&[&name]);
         let held = self.metrics.lanes_held.with_label_values(&[&name]);
-        up.set(1);
+        up.set(i64::from(self.reached.is_up()));
+        let (end, ended) = watch::channel(false);
+        let mut keeper = JoinSet::new();
+        keeper.spawn(self.reached.clone().keep(ended, reconnect_pause));
         let skip = self.target.on_dead == config::OnDead::Skip;
         let mut running = Running {
             lanes: Lanes::new(WINDOW, skip),
@@ -117,13 +121,15 @@ impl Dispatcher {
         while !*self.stop.borrow() {
             self.absorb(&mut running).await;
             self.start(&mut running, &tools);
-            up.set(i64::from(running.failures == 0));
+            up.set(i64::from(running.failures == 0 && self.reached.is_up()));
             held.set(running.lanes.held() as i64);
             self.wait(&mut running).await;
         }
         while let Some(group) = running.groups.join_next().await {
             self.finish(&mut running, group);
         }
+        end.send_replace(true);
+        while keeper.join_next().await.is_some() {}
         self.commands.close();
         while let Some(command) = self.commands.recv().await {
             reply(command.answer, Err(ActError::Stopping));
@@ -134,7 +140,7 @@ impl Dispatcher {
     fn tools(&self) -> Arc<Tools> {
         Arc::new(Tools {
             name: self.target.name.clone(),
-            folder: self.folder.clone(),
+            target: self.reached.clone(),
             journal: self.journal.clone(),
             retry: self.target.retry,
             clock: self.clock,
@@ -186,7 +192,10 @@ impl Dispatcher {
     /// Sends what may leave. A target that is down gets one delivery as a probe.
     fn start(&self, running: &mut Running, tools: &Arc<Tools>) {
         let now = (self.clock)();
-        while running.groups.len() < GROUPS && now >= running.not_before {
+        // Where it is known that nothing can be sent, nothing is tried: the connection is looked
+        // after elsewhere.
+        let up = self.reached.is_up();
+        while up && running.groups.len() < GROUPS && now >= running.not_before {
             let room = match running.failures {
                 0 => self.target.in_flight.saturating_sub(running.moving),
                 _ => usize::from(running.moving == 0),
@@ -203,7 +212,8 @@ impl Dispatcher {
 
     async fn wait(&mut self, running: &mut Running) {
         let next = running.lanes.next_due().map(|due| due.max(running.not_before));
-        let free = running.groups.len() < GROUPS && running.moving < self.target.in_flight;
+        let up = self.reached.is_up();
+        let free = up && running.groups.len() < GROUPS && running.moving < self.target.in_flight;
         // Due heads without room for them wait for a group, not for the clock.
         let timer = next.filter(|_| free && (running.failures == 0 || running.moving == 0));
         let timer = timer.map(|due| due.duration_since((self.clock)()));
@@ -211,6 +221,12 @@ impl Dispatcher {
         tokio::select! {
             () = self.feed.changed() => {}
             _ = self.stop.changed() => {}
+            () = self.reached.changed() => {
+                // A connection that is new need not wait for the probe.
+                if self.reached.is_up() {
+                    running.not_before = Timestamp::MIN;
+                }
+            }
             Some(command) = self.commands.recv() => self.act(running, command).await,
             Some(group) = running.groups.join_next() => self.finish(running, group),
             () = tokio::time::sleep(sleep.unwrap_or_default()), if sleep.is_some() => {}
@@ -233,15 +249,22 @@ impl Dispatcher {
                 Brought::Delivered => "delivered",
                 Brought::Again { .. } => "retry",
                 Brought::Dead => "dead",
+                Brought::InDoubt | Brought::Resend(_) => "in-doubt",
                 Brought::Down(_) => "unavailable",
             };
             self.metrics.deliveries.with_label_values(&[name, outcome]).inc();
             match brought {
                 Brought::Delivered => running.lanes.settle(id, After::Gone),
                 Brought::Dead => running.lanes.settle(id, After::Held),
-                Brought::Again { due } => {
-                    self.metrics.retries.with_label_values(&[name, "name-taken"]).inc();
+                Brought::InDoubt => running.lanes.settle(id, After::Doubt),
+                Brought::Again { due, why } => {
+                    self.retried(why);
                     running.lanes.settle(id, After::Again(due));
+                }
+                Brought::Resend(reason) => {
+                    self.retried(Why::InDoubt);
+                    down = Some(reason);
+                    running.lanes.put_back(id, (self.clock)());
                 }
                 Brought::Down(reason) => {
                     down = Some(reason);
@@ -259,6 +282,10 @@ impl Dispatcher {
                 running.not_before = Timestamp::MIN;
             }
         }
+    }
+
+    fn retried(&self, why: Why) {
+        self.metrics.retries.with_label_values(&[&self.target.name, why.as_str()]).inc();
     }
 
     fn target_down(&self, running: &mut Running, reason: &str) {
@@ -292,6 +319,11 @@ impl Dispatcher {
         }
         reply(command.answer, done.map_err(ActError::from));
     }
+}
+
+/// How long to wait for the next connection after so many that failed.
+fn reconnect_pause(failures: u32) -> Duration {
+    retry::backoff(PAUSE.0, PAUSE.1, failures.min(16), u64::from(failures))
 }
 
 fn reply(

@@ -9,7 +9,7 @@ use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::mapping::{Condition, Mapping, Product};
 use crate::partner::Partner;
 use crate::plan::files::Compiled;
-use crate::route::{Address, Destination, Makes, Route};
+use crate::route::{Address, Destination, Makes, MessageAddress, Route};
 
 /// The routes of the configuration, as far as they are right.
 pub(super) fn compile(config: &Config, compiled: &Compiled, problems: &mut Problems) -> Vec<Route> {
@@ -74,9 +74,15 @@ fn destinations(
             Some(target) => {
                 let address = match &target.kind {
                     TargetKind::File(file) => Address::File(file.name.clone()),
+                    TargetKind::Amqp(amqp) => Address::Message(MessageAddress {
+                        agent: config.agent.name.clone(),
+                        routing_key: amqp.routing_key.clone(),
+                    }),
                 };
                 to.push(Destination { target: target.name.clone(), address });
             }
+            // Its own mistakes are reported where it stands.
+            None if config.broken_targets.contains(&name.value) => {}
             None => problems.unknown(name.mark, "target", &name.value, targets.iter().copied()),
         }
     }

@@ -21,19 +21,13 @@ use lapin::options::BasicAckOptions;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use crate::amqp::{CREDENTIAL_POLL, GOOD, PAUSE};
 use crate::config::Amqp;
 use crate::dispatch::retry;
 use crate::metrics::Metrics;
 use crate::source::Taken;
 use crate::source::amqp::gate::Hold;
 use crate::source::amqp::session::{Session, SessionError};
-
-/// The least and the greatest pause between two sessions.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-/// How often a refused credential is compared with what the secret says now.
-const CREDENTIAL_POLL: Duration = Duration::from_secs(1);
-/// A session that lived this long was a good one: the pause starts from the least again.
-const GOOD: Duration = Duration::from_secs(30);
 
 /// The right to acknowledge one message of one session.
 #[derive(Debug)]

@@ -7,24 +7,20 @@ use async_rs::Runtime;
 use futures_util::StreamExt;
 use lapin::message::Delivery;
 use lapin::options::{BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions};
-use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::protocol::AMQPSoftError;
 use lapin::types::{AMQPValue, FieldTable};
-use lapin::uri::AMQPUri;
-use lapin::{Channel, Connection, ConnectionProperties, Consumer, ErrorKind};
+use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use tokio::time::timeout;
 
+use crate::amqp::{self, PATIENCE};
 use crate::config::Declare;
 use crate::event::Arrival;
 use crate::source::amqp::gate::{Gate, GatedRuntime};
 use crate::source::amqp::{Context, Receipt};
 use crate::source::{self, Taken};
 
-/// A broker that does not answer for this long is not there.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// At the end of a session: how long what was taken may need to become durable.
 const SETTLE: Duration = Duration::from_secs(15);
-/// Seconds between heartbeats where the URL names none: an outage shows after twice that.
-const HEARTBEAT: u16 = 10;
 
 /// Why a session ended or never began.
 #[derive(Debug, thiserror::Error)]
@@ -91,8 +87,7 @@ pub(super) struct Open {
 /// Connects, declares and begins to consume.
 pub(super) async fn open(context: &Context, number: u64) -> Result<Open, SessionError> {
     let credential = context.amqp.url.resolve(&context.base)?;
-    let mut uri: AMQPUri = credential.parse().map_err(SessionError::Url)?;
-    uri.query.heartbeat.get_or_insert(HEARTBEAT);
+    let uri = amqp::uri(&credential).map_err(SessionError::Url)?;
     let gate = Gate::new(context.amqp.in_flight);
     let runtime = Runtime::new(GatedRuntime::current(gate.clone()));
     let properties = ConnectionProperties::default()
@@ -100,7 +95,7 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
     let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
-        Ok(Err(error)) if refuses_login(&error) => {
+        Ok(Err(error)) if amqp::refuses_login(&error) => {
             return Err(SessionError::Login { credential });
         }
         Ok(connected) => connected?,
@@ -112,7 +107,7 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
             Ok(Open { connection, session, consumer, gate })
         }
         Err(error) => {
-            end(&connection).await;
+            amqp::end(&connection).await;
             Err(error)
         }
     }
@@ -136,7 +131,7 @@ async fn begin(
     let passive = amqp.declare == Declare::Passive;
     let options = QueueDeclareOptions { passive, durable: !passive, ..Default::default() };
     channel.queue_declare(amqp.queue.as_str().into(), options, arguments).await.map_err(
-        |error| match soft(&error) {
+        |error| match amqp::soft(&error) {
             Some(AMQPSoftError::NOTFOUND) => {
                 SessionError::NoQueue { queue: amqp.queue.clone(), error }
             }
@@ -252,31 +247,6 @@ impl Open {
         if let Ok(Err(error)) = timeout(PATIENCE, closing).await {
             tracing::debug!(%error, "channel was closed already");
         }
-        end(&self.connection).await;
-    }
-}
-
-async fn end(connection: &Connection) {
-    if let Ok(Err(error)) = timeout(PATIENCE, connection.close(200, "done".into())).await {
-        tracing::debug!(%error, "connection was closed already");
-    }
-}
-
-fn refuses_login(error: &lapin::Error) -> bool {
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => {
-            matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED))
-        }
-        _ => false,
-    }
-}
-
-fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
-    match error.kind() {
-        ErrorKind::ProtocolError(error) => match error.kind() {
-            AMQPErrorKind::Soft(soft) => Some(soft.clone()),
-            AMQPErrorKind::Hard(_) => None,
-        },
-        _ => None,
+        amqp::end(&self.connection).await;
     }
 }
