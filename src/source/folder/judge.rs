@@ -37,7 +37,7 @@ pub enum Kind {
 }
 
 /// What is seen of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct FileFacts {
     /// What it is.
     pub kind: Kind,

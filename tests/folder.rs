@@ -1,0 +1,728 @@
+//! Dropped files, from the folder to the journal: a test behind each row of the table in
+//! `docs/operations/folders.md`.
+//!
+//! The source runs in this process, with an intake that a test may start late: so a file stands
+//! still in the middle of its work, and nothing has to be timed. Where the process itself matters
+//! (kill -9, another user) the program runs. `WAYBILL_BIG=1` makes the file of the crash test
+//! 1 GiB and shows memory and rates.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test ends where its site is not as it expects; rates are for people"
+)]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use waybill::agent;
+use waybill::config::SourceKind;
+use waybill::dispatch::feed::Feeds;
+use waybill::event::Verdict;
+use waybill::intake::{Inbox, Intake};
+use waybill::journal::{EventFilter, FileOutcome, FileRow, Journal};
+use waybill::metrics::Metrics;
+use waybill::plan::Plan;
+use waybill::source::Taken;
+use waybill::source::folder;
+use waybill_parsers::idoc::EDI_DC40;
+
+/// How long a condition may take to come true on a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+// --- IDocs ------------------------------------------------------------------------------------
+
+/// An IDoc with two data records; `message` is its message type, and without one it is broken.
+fn idoc(number: u64, message: &str) -> String {
+    let mut control = vec![b' '; 524];
+    let fields = [
+        ("TABNAM", "EDI_DC40".to_owned()),
+        ("MANDT", "100".to_owned()),
+        ("DOCNUM", format!("{number:016}")),
+        ("IDOCTYP", "ZCUST01".to_owned()),
+        ("MESTYP", message.to_owned()),
+        ("SNDPOR", "SAPQ01".to_owned()),
+        ("SNDPRN", "Q01CLNT100".to_owned()),
+    ];
+    for (name, value) in fields {
+        let column = EDI_DC40.iter().find(|column| column.name == name).unwrap();
+        control[column.offset..column.offset + value.len()].copy_from_slice(value.as_bytes());
+    }
+    let mut text = String::from_utf8(control).unwrap();
+    for segment in ["ZCUST1", "ZCUST2"] {
+        let header = format!("{segment:<30}100{number:016}{:06}{:06}02", 1, 0);
+        text += &format!("\n{header}{:<1000}", format!("SECRET {number}"));
+    }
+    text + "\n"
+}
+
+fn idocs(numbers: std::ops::Range<u64>) -> String {
+    numbers.map(|number| idoc(number, "ZCUST")).collect()
+}
+
+// --- the site ---------------------------------------------------------------------------------
+
+struct Site {
+    home: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(keys: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("in")).unwrap();
+        let text = format!(
+            "version: 1\n\
+             agent: {{ name: test, instance: \"007\", data_dir: data, drain: 5s }}\n\
+             journal: {{ min_free: 1MiB }}\n\
+             sources:\n  drop: {{ type: folder, path: in, format: idoc, poll: 50ms, {keys} }}\n\
+             targets: {{}}\nroutes: []\n"
+        );
+        fs::write(home.path().join("waybill.yaml"), text).unwrap();
+        Self { home }
+    }
+
+    /// Files are whole when they have stood still for a moment.
+    fn still() -> Self {
+        Self::new("complete: { stable_for: 100ms }")
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join("in").join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// As a sender should: under another name, then renamed.
+    fn rename_in(&self, name: &str, text: &str) {
+        let part = self.home.path().join("part");
+        fs::write(&part, text).unwrap();
+        fs::rename(part, self.path(name)).unwrap();
+    }
+
+    fn text(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// The names in the folder or in one inside of it, without what is hidden.
+    fn names(&self, inside: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(inside)).unwrap().map(|entry| entry.unwrap());
+        let names = entries.map(|entry| entry.file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|name| !name.starts_with('.')).collect();
+        names.retain(|name| !["lock", "done", "rejected"].contains(&name.as_str()));
+        names.sort();
+        names
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.home.path().join("data/journal.db")
+    }
+
+    fn start(&self) -> Running {
+        let (written, mistakes) =
+            waybill::config::load::load(&self.home.path().join("waybill.yaml"));
+        assert!(mistakes.is_empty(), "{mistakes:#?}");
+        let written = written.unwrap();
+        let texts = |path: &Path| {
+            waybill::config::load::file(path).map_err(|mistake| mistake.message.clone())
+        };
+        let plan = Plan::compile(&written, &texts, 1).unwrap();
+        let journal = Journal::open(&agent::journal_options(&written), Timestamp::now()).unwrap();
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let (room, open) = watch::channel(true);
+        let SourceKind::Folder(source) = &written.config.sources[0].kind else {
+            panic!("no folder")
+        };
+        let (queue, taken) = mpsc::channel(source.most_documents());
+        let task = tokio::spawn(folder::run(folder::Context {
+            name: "drop".into(),
+            source: source.clone(),
+            path: written.home.join(&source.path),
+            queue,
+            journal: journal.clone(),
+            open,
+            stop: stopped,
+            metrics: metrics.clone(),
+            clock: Timestamp::now,
+        }));
+        let plan = Arc::new(plan);
+        Running { stop, room, journal, metrics, task, taken: Some(taken), plan, intake: None }
+    }
+
+    /// The source and the intake.
+    fn run(&self) -> Running {
+        let mut running = self.start();
+        running.take();
+        running
+    }
+}
+
+struct Running {
+    stop: watch::Sender<bool>,
+    room: watch::Sender<bool>,
+    journal: Journal,
+    metrics: Arc<Metrics>,
+    task: JoinHandle<()>,
+    taken: Option<mpsc::Receiver<Taken>>,
+    plan: Arc<Plan>,
+    intake: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts the intake.
+    fn take(&mut self) {
+        let intake = Intake {
+            journal: self.journal.clone(),
+            plan: watch::channel(self.plan.clone()).1,
+            inbox: Inbox::new(vec![self.taken.take().unwrap()]),
+            commands: mpsc::channel(1).1,
+            feeds: Feeds::of(std::iter::empty()),
+            room: self.room.clone(),
+            metrics: self.metrics.clone(),
+            clock: Timestamp::now,
+        };
+        self.intake = Some(tokio::spawn(intake.run()));
+    }
+
+    /// Stops in order and closes the journal.
+    async fn stop(mut self) {
+        self.stop.send_replace(true);
+        self.task.await.unwrap();
+        drop(self.taken.take());
+        if let Some(intake) = self.intake {
+            intake.await.unwrap();
+        }
+        let journal = self.journal;
+        tokio::task::spawn_blocking(move || journal.close()).await.unwrap();
+    }
+
+    fn waiting(&self, reason: &str) -> i64 {
+        self.metrics.files_waiting.with_label_values(&["drop", reason]).get()
+    }
+
+    fn files(&self, outcome: &str) -> u64 {
+        self.metrics.files.with_label_values(&["drop", outcome]).get()
+    }
+
+    fn events(&self, verdict: Option<Verdict>) -> usize {
+        let filter = EventFilter { verdict, ..EventFilter::default() };
+        self.journal.events(&filter, 100_000).unwrap().len()
+    }
+
+    fn redeliveries(&self) -> u64 {
+        self.metrics.redeliveries.with_label_values(&["drop"]).get()
+    }
+
+    async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        until(what, holds).await;
+    }
+
+    async fn done(&self, files: u64) {
+        until("files are done", || self.files("done") == files).await;
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+type Test = tokio::runtime::Runtime;
+
+fn runtime() -> Test {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+// --- completeness -----------------------------------------------------------------------------
+
+#[test]
+fn a_half_written_file_that_grows_slowly_is_taken_whole() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { stable_for: 2s }");
+        let running = site.run();
+        let mut file = File::create(site.path("slow.idoc")).unwrap();
+        for number in 1..=10 {
+            let text = idoc(number, "ZCUST");
+            for half in [&text[..700], &text[700..]] {
+                file.write_all(half.as_bytes()).unwrap();
+                // The pace of the writer, and no wait for anything.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                assert_eq!(running.files("taken"), 0);
+            }
+        }
+        running.done(1).await;
+        assert_eq!(running.events(Some(Verdict::Ignored)), 10);
+        assert_eq!((running.files("put-back"), running.files("rejected")), (0, 0));
+        assert_eq!((site.names("done"), site.names("")), (vec!["slow.idoc".to_owned()], vec![]));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_writer_that_pauses_for_too_long_is_told_and_nothing_is_lost() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        let mut file = File::create(site.path("pause.idoc")).unwrap();
+        file.write_all(idocs(1..4).as_bytes()).unwrap();
+        // It pauses until its file is taken, which needs the checked file to be begun.
+        let begun = || !running.journal.open_files("drop").unwrap().is_empty();
+        until("the file is begun", begun).await;
+        file.write_all(idocs(4..6).as_bytes()).unwrap();
+        running.take();
+        until("the file is rejected", || running.files("rejected") == 1).await;
+        assert_eq!(running.events(None), 3);
+        let problems = site.text("rejected/pause.idoc.problems.txt");
+        assert!(problems.contains("its writer went on after it was taken"), "{problems}");
+        // All of it again: what was taken is known.
+        fs::rename(site.path("rejected/pause.idoc"), site.path("pause.idoc")).unwrap();
+        running.done(1).await;
+        assert_eq!((running.events(None), running.redeliveries()), (5, 3));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_marker_makes_a_file_whole_when_it_comes_last() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { marker: \"*.done\" }");
+        let running = site.run();
+        site.write("a.idoc", &idocs(1..3));
+        until("it waits for its marker", || running.waiting("unmarked") == 1).await;
+        assert_eq!(running.events(None), 0);
+        site.write("a.done", "");
+        running.done(1).await;
+        assert_eq!(running.events(None), 2);
+        assert_eq!(site.names(""), [] as [&str; 0], "the marker goes with its file");
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_marker_that_comes_first_proves_nothing() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { marker: \"*.done\" }");
+        let running = site.run();
+        site.write("a.idoc.done", "");
+        let marker = File::options().write(true).open(site.path("a.idoc.done")).unwrap();
+        marker.set_modified(std::time::SystemTime::now() - Duration::from_secs(5)).unwrap();
+        site.write("a.idoc", &idocs(1..3));
+        until("it must stand still", || running.waiting("changing") == 1).await;
+        assert_eq!(running.files("taken"), 0);
+        running.done(1).await;
+        assert_eq!(running.events(None), 2);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_is_renamed_over_a_waiting_file_is_taken_in_its_place() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { marker: \"*.done\" }");
+        let running = site.run();
+        site.write("a.idoc", &idocs(1..3));
+        until("it waits", || running.waiting("unmarked") == 1).await;
+        site.rename_in("a.idoc", &idocs(7..12));
+        running.done(1).await;
+        assert_eq!(running.events(None), 5);
+        running.stop().await;
+    });
+}
+
+// --- names and contents -----------------------------------------------------------------------
+
+#[test]
+fn the_second_file_of_a_name_waits_for_the_first() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..4));
+        let begun = || running.journal.open_files("drop").unwrap().len() == 1;
+        until("the first is in work", begun).await;
+        site.rename_in("a.idoc", &idocs(4..9));
+        let said = explain(&site);
+        assert!(said.contains("same-name") && said.contains("0 of 3 IDocs"), "{said}");
+        running.take();
+        running.done(2).await;
+        assert_eq!((running.events(None), running.redeliveries()), (8, 0));
+        assert_eq!(site.names("done"), ["a.idoc", "a.idoc.1"]);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn the_same_content_under_another_name_is_a_visible_duplicate() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let running = site.run();
+        site.rename_in("a.idoc", &idocs(1..4));
+        running.done(1).await;
+        site.rename_in("b.idoc", &idocs(1..4));
+        running.done(2).await;
+        assert_eq!((running.events(None), running.redeliveries()), (3, 3));
+        assert_eq!(site.names("done"), ["a.idoc", "b.idoc", "b.idoc.duplicate.txt"]);
+        let text = site.text("done/b.idoc.duplicate.txt");
+        assert!(text.contains("all 3 IDocs") && text.contains("a.idoc (file 1)"), "{text}");
+        running.stop().await;
+    });
+}
+
+#[test]
+fn one_broken_idoc_is_set_aside_and_only_it_is_new_when_mended() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let running = site.run();
+        let broken = idoc(2, "");
+        site.rename_in("a.idoc", &[idoc(1, "ZCUST"), broken.clone(), idoc(3, "ZCUST")].concat());
+        running.done(1).await;
+        assert_eq!(running.events(Some(Verdict::Ignored)), 2);
+        assert_eq!(running.events(Some(Verdict::Failed)), 1);
+        assert_eq!(site.names("rejected"), ["a.idoc.2", "a.idoc.2.problems.txt"]);
+        assert_eq!(site.text("rejected/a.idoc.2"), broken);
+        let problems = site.text("rejected/a.idoc.2.problems.txt");
+        assert!(problems.contains("IDoc 2 of 3") && problems.contains("MESTYP"), "{problems}");
+        assert!(!problems.contains("SECRET"), "{problems}");
+        // Mended, and dropped again with the rest of its file.
+        site.rename_in("a.idoc", &idocs(1..4));
+        running.done(2).await;
+        assert_eq!(running.events(Some(Verdict::Ignored)), 3);
+        assert_eq!(running.redeliveries(), 2);
+        assert_eq!(site.names("rejected").len(), 2, "nothing new is rejected");
+        // And once more: now all of it is known.
+        site.rename_in("c.idoc", &idocs(1..4));
+        running.done(3).await;
+        assert_eq!((running.events(None), running.redeliveries()), (4, 5));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_file_without_idocs_is_rejected_as_a_whole() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let running = site.run();
+        site.rename_in("a.csv", "KUNNR;NAME1\n");
+        until("it is rejected", || running.files("rejected") == 1).await;
+        assert_eq!(site.names("rejected"), ["a.csv", "a.csv.problems.txt"]);
+        assert!(site.text("rejected/a.csv.problems.txt").contains("EDI_DC40"));
+        assert_eq!(running.events(None), 0);
+        running.stop().await;
+    });
+}
+
+// --- disks and rights -------------------------------------------------------------------------
+
+#[test]
+fn nothing_is_taken_while_the_journal_has_no_room() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..4));
+        until("the first is in work", || running.files("taken") == 1).await;
+        running.room.send_replace(false);
+        site.rename_in("b.idoc", &idocs(4..6));
+        running.take();
+        running.done(1).await;
+        assert_eq!((running.files("taken"), site.names("")), (1, vec!["b.idoc".to_owned()]));
+        running.room.send_replace(true);
+        running.done(2).await;
+        assert_eq!(running.events(None), 5);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_folder_on_a_full_disk_goes_on_when_there_is_room() {
+    if !rustix_is_root() {
+        return;
+    }
+    runtime().block_on(async {
+        let site = Site::still();
+        let disk = Disk::mount(&site.path(""));
+        let running = site.run();
+        until("the source is up", || site.path("rejected").is_dir()).await;
+        site.write(".filler", &"x".repeat(1 << 20));
+        let room = fill(&site.path(".filler"));
+        // There is room for the file (a rename), and none for what is to be written beside it.
+        File::options()
+            .write(true)
+            .open(site.path(".filler"))
+            .unwrap()
+            .set_len(room - 16384)
+            .unwrap();
+        let broken = [idoc(1, ""), idoc(2, "ZCUST"), idoc(3, "ZCUST")].concat();
+        fs::write(site.path(".part"), &broken).unwrap();
+        fill(&site.path(".filler"));
+        fs::rename(site.path(".part"), site.path("a.idoc")).unwrap();
+        let up = || running.metrics.source_up.with_label_values(&["drop"]).get();
+        until("it is down", || up() == 0).await;
+        assert_eq!(running.files("done"), 0);
+        fs::remove_file(site.path(".filler")).unwrap();
+        running.done(1).await;
+        assert!(site.names("rejected").contains(&"a.idoc.1".to_owned()));
+        running.stop().await;
+        drop(disk);
+    });
+}
+
+#[test]
+fn a_folder_that_vanishes_in_the_middle_of_a_file_goes_on_when_it_is_back() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..40));
+        let begun = || !running.journal.open_files("drop").unwrap().is_empty();
+        until("it is in work", begun).await;
+        let (here, away) = (site.path(""), site.home.path().join("away"));
+        fs::rename(&here, &away).unwrap();
+        running.take();
+        let up = running.metrics.source_up.with_label_values(&["drop"]);
+        until("the source is down", || up.get() == 0).await;
+        fs::rename(&away, &here).unwrap();
+        running.until("it is done", || site.names("done") == ["a.idoc"]).await;
+        site.rename_in("b.idoc", &idocs(40..50));
+        until("the next one too", || site.names("done") == ["a.idoc", "b.idoc"]).await;
+        assert_eq!((running.events(None), running.redeliveries()), (49, 0));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn folders_on_another_file_system_are_refused_with_the_remedy() {
+    let site = Site::still();
+    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
+    let device = |path: &Path| std::os::unix::fs::MetadataExt::dev(&fs::metadata(path).unwrap());
+    if device(shared.path()) == device(site.home.path()) {
+        return;
+    }
+    std::os::unix::fs::symlink(shared.path(), site.path(".work")).unwrap();
+    let error = folder::place::Place::open(&site.path("")).unwrap_err().to_string();
+    assert!(error.contains("another file system") && error.contains("make it a plain folder"));
+}
+
+/// Root may read everything, so that the program runs as somebody else.
+#[test]
+fn an_unreadable_file_waits_until_it_may_be_read() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let program = site.home.path().join("waybill");
+        fs::copy(env!("CARGO_BIN_EXE_waybill"), &program).unwrap();
+        for path in [site.home.path(), &site.path("")] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        fs::write(site.path("a.idoc"), idocs(1..4)).unwrap();
+        fs::set_permissions(site.path("a.idoc"), fs::Permissions::from_mode(0o000)).unwrap();
+        let command = |arguments: &[&str]| {
+            let mut command = Command::new(&program);
+            command.args(arguments).current_dir(site.home.path()).env_remove("WAYBILL_CONFIG");
+            if rustix_is_root() {
+                command.uid(65534).gid(65534);
+            }
+            command.stderr(Stdio::null());
+            command
+        };
+        let mut agent = Kill(command(&["run"]).spawn().unwrap());
+        let said = || command(&["files", "explain", "in", "--json"]).output().unwrap().stdout;
+        until("the agent is up", || site.path(".work/lock").is_file()).await;
+        let said = String::from_utf8(said()).unwrap();
+        assert!(said.contains("unreadable") && said.contains("chmod"), "{said}");
+        assert_eq!(site.names(""), ["a.idoc"]);
+        fs::set_permissions(site.path("a.idoc"), fs::Permissions::from_mode(0o644)).unwrap();
+        until("it is done", || site.path("done/a.idoc").is_file()).await;
+        agent.0.kill().unwrap();
+    });
+}
+
+// --- many and large ---------------------------------------------------------------------------
+
+#[test]
+fn ten_thousand_small_files_at_once_are_taken_in_groups() {
+    const FILES: u64 = 10_000;
+    runtime().block_on(async {
+        let site = Site::still();
+        for number in 1..=FILES {
+            site.write(&format!("{number:05}.idoc"), &idoc(number, "ZCUST"));
+        }
+        let started = Instant::now();
+        let running = site.run();
+        running.done(FILES).await;
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!("10,000 files in {seconds:.1} s, {:.0} files/s", FILES as f64 / seconds);
+        assert_eq!(running.events(None), FILES as usize);
+        assert_eq!((site.names("").len(), site.names("done").len()), (0, FILES as usize));
+        assert_eq!(site.names(".work"), [] as [&str; 0]);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_stop_in_the_middle_of_a_file_goes_on_behind_the_last_commit() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { stable_for: 100ms }, in_flight: 64KiB");
+        let running = site.run();
+        site.rename_in("a.idoc", &idocs(1..2_001));
+        let row = || running.journal.open_files("drop").unwrap().pop();
+        until("some of it is in the journal", || row().is_some_and(|row| row.next_index > 0)).await;
+        running.stop().await;
+        let first = reader(&site).open_files("drop").unwrap().pop().unwrap();
+        assert!(first.next_index < 2_000, "it was stopped too late to show anything");
+        let running = site.run();
+        running.done(1).await;
+        let row = running.journal.file(first.file).unwrap().unwrap();
+        assert_eq!((row.outcome, row.duplicates), (Some(FileOutcome::Done), 0));
+        assert_eq!((running.events(None), running.redeliveries()), (2_000, 0));
+        running.stop().await;
+    });
+}
+
+/// kill -9 at 30 % and at 70 %: resumed, no IDoc twice, none lost.
+#[test]
+fn a_kill_in_the_middle_of_a_file_loses_nothing_and_repeats_nothing() {
+    let count: u64 = if std::env::var_os("WAYBILL_BIG").is_some() { 404_000 } else { 4_000 };
+    runtime().block_on(async {
+        let site = Site::still();
+        let part = site.home.path().join("part");
+        let mut file = BufWriter::new(File::create(&part).unwrap());
+        (1..=count).for_each(|number| file.write_all(idoc(number, "ZCUST").as_bytes()).unwrap());
+        file.into_inner().unwrap().sync_all().unwrap();
+        let size = fs::metadata(&part).unwrap().len();
+        let mut agent = run(&site);
+        until("the agent is up", || site.path(".work/lock").is_file()).await;
+        let started = Instant::now();
+        fs::rename(part, site.path("big.idoc")).unwrap();
+        for percent in [30, 70] {
+            at_percent(&site, percent).await;
+            eprintln!("{percent} %: {} KiB RSS at most", peak(&agent));
+            agent.0.kill().unwrap();
+            agent.0.wait().unwrap();
+            agent = run(&site);
+        }
+        until_done(&site).await;
+        let seconds = started.elapsed().as_secs_f64();
+        eprintln!(
+            "{size} bytes, {count} IDocs in {seconds:.1} s with two kills: {:.1} MB/s, {:.0} IDocs/s, \
+             {} KiB RSS at most",
+            size as f64 / seconds / 1e6,
+            count as f64 / seconds,
+            peak(&agent)
+        );
+        assert!(peak(&agent) < 64 << 10, "memory is bounded");
+        agent.0.kill().unwrap();
+        let row = reader(&site).file(1).unwrap().unwrap();
+        assert_eq!((row.next_index, row.next_offset, row.duplicates), (count, size, 0));
+        let events = rusqlite::Connection::open(site.journal()).unwrap();
+        let both = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+        let sql = "SELECT count(*), count(DISTINCT external) FROM events";
+        let count = i64::try_from(count).unwrap();
+        assert_eq!(events.query_row(sql, [], both).unwrap(), (count, count));
+    });
+}
+
+// --- the program ------------------------------------------------------------------------------
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn command(site: &Site, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waybill"));
+    command.args(arguments).current_dir(site.home.path()).env_remove("WAYBILL_CONFIG");
+    command
+}
+
+fn run(site: &Site) -> Kill {
+    let log = OpenOptions::new().create(true).append(true).open(site.home.path().join("log"));
+    Kill(command(site, &["run"]).stderr(log.unwrap()).spawn().unwrap())
+}
+
+fn explain(site: &Site) -> String {
+    let output = command(site, &["files", "explain", "in", "--json"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn reader(site: &Site) -> waybill::journal::Reader {
+    Journal::open_read_only(&site.journal()).unwrap()
+}
+
+fn row(site: &Site) -> Option<FileRow> {
+    Journal::open_read_only(&site.journal()).ok()?.file(1).ok()?
+}
+
+async fn at_percent(site: &Site, percent: u64) {
+    let come = || row(site).is_some_and(|row| row.next_offset * 100 >= row.size * percent);
+    let deadline = Instant::now() + 10 * PATIENCE;
+    while !come() {
+        assert!(Instant::now() < deadline, "not at {percent} %");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn until_done(site: &Site) {
+    let deadline = Instant::now() + 10 * PATIENCE;
+    while row(site).is_none_or(|row| row.outcome.is_none()) {
+        assert!(Instant::now() < deadline, "not done: {:?}", row(site));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The most memory that a process had, in KiB.
+fn peak(agent: &Kill) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{}/status", agent.0.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+fn rustix_is_root() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("Uid:")).unwrap();
+    line.split_whitespace().nth(2) == Some("0")
+}
+
+/// A file system of 2 MiB.
+struct Disk(PathBuf);
+
+impl Disk {
+    fn mount(path: &Path) -> Self {
+        let mut mount = Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(path).status();
+        assert!(mounted.unwrap().success(), "a small disk could not be mounted");
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // What is left goes with the machine.
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Appends until the disk is full; the length that the file then has.
+fn fill(path: &Path) -> u64 {
+    let mut file = File::options().append(true).open(path).unwrap();
+    let piece = [b'x'; 512];
+    while file.write_all(&piece).is_ok() {}
+    file.metadata().unwrap().len()
+}
