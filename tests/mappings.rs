@@ -16,7 +16,7 @@ use std::sync::Arc;
 use waybill::diagnostic::{Problems, SourceFile};
 use waybill::mapping::{self, FormatEntry, Inputs, Mapping, Product};
 use waybill::table::Table;
-use waybill_parsers::{Document, Limits, Node, Schema, Severity, idoc, json};
+use waybill_parsers::{Builder, Document, Kind, Limits, Node, Schema, Severity, idoc, json};
 
 /// Control fields of an invented partner.
 const CONTROL: [(&str, &str); 7] = [
@@ -320,6 +320,43 @@ fn every_example_of_the_manual_does_what_it_says() {
         assert_eq!(&found, expected, "{example}");
     }
     assert!(examples >= 5, "the examples were not found");
+}
+
+/// An IDoc as an indented tree, read back.
+fn grown(tree: &str) -> Document {
+    let (mut builder, mut depth) = (Builder::new(), 0);
+    for line in tree.lines() {
+        let name = line.trim_start();
+        let level = (line.len() - name.len()) / 2;
+        (level..depth).for_each(|_| builder.close());
+        depth = level;
+        if let Some((name, text)) = name.split_once(' ') {
+            builder.put(Kind::Field, name, text, 0);
+        } else {
+            builder.open(if level == 0 { Kind::Group } else { Kind::Segment }, name, 0);
+            depth += 1;
+        }
+    }
+    builder.finish()
+}
+
+#[test]
+fn every_whole_example_of_json_does_what_it_says() {
+    let manual = text(&root().join("../docs/mapping.md"));
+    let blocks = blocks(&manual);
+    let is_json =
+        |text: &str| text.starts_with("version: 1") && text.contains("to:   { format: json");
+    let mut examples = 0;
+    for (at, (_, example)) in blocks.iter().enumerate().filter(|(_, (_, text))| is_json(text)) {
+        examples += 1;
+        let file = SourceFile::new("mapping.yaml", example.as_str());
+        let loaded = compile(&file, &root().join("customer-changed"));
+        let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
+        let source = grown(&blocks[at + 1].1);
+        let document = loaded.mapping.apply(source.root(), &[]).unwrap();
+        assert_eq!(shown(&loaded, &document).1, blocks[at + 2].1);
+    }
+    assert_eq!(examples, 1);
 }
 
 #[test]

@@ -48,8 +48,13 @@ impl<'a> Run<'a> {
             let faults = self.faults.len();
             let is_there = self.member(member);
             // What failed was reported; that it is missing would be said twice.
-            if !is_there && member.required && self.faults.len() == faults {
-                missing.push(member);
+            if is_there || !member.required || self.faults.len() > faults {
+                continue;
+            }
+            match member.what {
+                // In its place, where the object around it is there already.
+                MemberKind::List { min: 0, .. } if self.pending.is_empty() => self.no_items(member),
+                _ => missing.push(member),
             }
         }
         // Nothing is required of an object that is left out.
@@ -58,13 +63,17 @@ impl<'a> Run<'a> {
         }
         for member in missing {
             if let MemberKind::List { min: 0, .. } = member.what {
-                self.builder.open(Kind::List, &member.name, 0);
-                self.builder.close();
+                self.no_items(member);
             } else {
                 let reason = "the schema requires it, and there is no value".to_owned();
                 self.fault(member.spot, &member.name, None, reason);
             }
         }
+    }
+
+    fn no_items(&mut self, list: &Member) {
+        self.builder.open(Kind::List, &list.name, 0);
+        self.builder.close();
     }
 
     /// Makes a member; whether there is one now.
