@@ -262,11 +262,11 @@ impl<R: BufRead> Capped<R> {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             };
-            let count = more.len();
+            let count = more.len().min(4 << 10);
             if count == 0 {
                 break;
             }
-            self.head.extend_from_slice(more);
+            self.head.extend_from_slice(more.get(..count).unwrap_or_default());
             self.input.consume(count);
         }
         let end = memchr::memchr(b'\n', &self.head).unwrap_or(self.head.len());

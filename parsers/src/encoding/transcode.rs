@@ -4,20 +4,24 @@ use std::io::{self, BufRead, Read};
 
 use crate::encoding::{Encoding, Kind};
 
-/// Bytes decoded at a time.
-const CHUNK: usize = 16 << 10;
+/// Bytes taken from the input at a time.
+const CHUNK: usize = 32 << 10;
 
 /// Reads UTF-8 from an input in `encoding`, and knows what was consumed.
+///
+/// It has a buffer of its own: what was consumed is looked at once, when somebody asks for the
+/// place, and not piece by piece.
 pub(crate) struct Transcode<R> {
     input: R,
-    /// Read ahead to tell the encoding, and not consumed yet.
+    /// Read ahead to tell the encoding.
     head: Vec<u8>,
-    taken: usize,
     encoding: Encoding,
     decoder: Option<encoding_rs::Decoder>,
-    /// Decoded text that was not consumed yet: `text[at..]`.
-    text: String,
+    /// UTF-8, or what claims to be.
+    text: Vec<u8>,
+    /// Bytes of `text` that were consumed, and how many of them are in the place.
     at: usize,
+    counted: usize,
     /// Bytes of the input that were consumed.
     position: u64,
     /// Bytes of the input that were decoded; what means nothing can have less than its text.
@@ -34,11 +38,11 @@ impl<R: BufRead> Transcode<R> {
         Self {
             input,
             head: Vec::new(),
-            taken: 0,
             encoding: Encoding::UTF_8,
             decoder: None,
-            text: String::new(),
+            text: Vec::new(),
             at: 0,
+            counted: 0,
             position: 0,
             decoded: 0,
             lines: 0,
@@ -59,8 +63,8 @@ impl<R: BufRead> Transcode<R> {
             if more.is_empty() {
                 break;
             }
-            let taken = more.len();
-            self.head.extend_from_slice(more);
+            let taken = more.len().min(count);
+            self.head.extend_from_slice(more.get(..taken).unwrap_or_default());
             self.input.consume(taken);
         }
         Ok(&self.head)
@@ -70,26 +74,28 @@ impl<R: BufRead> Transcode<R> {
     /// consumed.
     pub(crate) fn begin(&mut self, encoding: Encoding, mark: usize) {
         self.encoding = encoding;
-        self.taken = mark.min(self.head.len());
-        self.position = self.taken as u64;
+        let mark = mark.min(self.head.len());
+        self.head.drain(..mark);
+        self.position = mark as u64;
         self.decoded = self.position;
         self.decoder = match encoding.0 {
-            Kind::Utf8 => None,
+            // Passed on as it is, and Latin 1 byte by byte; see `decode`.
+            Kind::Utf8 | Kind::Latin1 => None,
             Kind::Utf16Le => Some(encoding_rs::UTF_16LE.new_decoder_without_bom_handling()),
             Kind::Utf16Be => Some(encoding_rs::UTF_16BE.new_decoder_without_bom_handling()),
-            // Each byte is a character; see `decode`.
-            Kind::Latin1 => Some(encoding_rs::WINDOWS_1252.new_decoder_without_bom_handling()),
             Kind::Other(other) => Some(other.new_decoder_without_bom_handling()),
         };
     }
 
     /// Bytes of the input that were consumed.
-    pub(crate) fn position(&self) -> u64 {
+    pub(crate) fn position(&mut self) -> u64 {
+        self.count();
         self.position
     }
 
     /// The line and the column of the next character, from 1.
-    pub(crate) fn line_and_column(&self) -> (u64, u32) {
+    pub(crate) fn line_and_column(&mut self) -> (u64, u32) {
+        self.count();
         (self.lines + 1, u32::try_from(self.columns + 1).unwrap_or(u32::MAX))
     }
 
@@ -103,85 +109,67 @@ impl<R: BufRead> Transcode<R> {
         self.budget == 0
     }
 
-    fn raw(&mut self) -> io::Result<&[u8]> {
-        if self.taken < self.head.len() {
-            return Ok(self.head.get(self.taken..).unwrap_or_default());
-        }
-        self.input.fill_buf()
-    }
-
-    fn consume_raw(&mut self, count: usize) {
-        if self.taken < self.head.len() {
-            self.taken += count;
-            if self.taken >= self.head.len() {
-                self.head = Vec::new();
-                self.taken = 0;
-            }
-        } else {
-            self.input.consume(count);
-        }
-    }
-
     /// Decodes the next bytes, until there is text or the input has ended.
     fn decode(&mut self) -> io::Result<()> {
+        self.count();
+        (self.at, self.counted) = (0, 0);
         self.text.clear();
-        self.at = 0;
-        let Some(mut decoder) = self.decoder.take() else { return Ok(()) };
         while self.text.is_empty() {
-            let is_latin = self.encoding == Encoding::LATIN_1;
-            let mut text = std::mem::take(&mut self.text);
-            let raw = self.raw()?;
+            let (raw, from_head) = match self.head.is_empty() {
+                true => (self.input.fill_buf()?, false),
+                false => (self.head.as_slice(), true),
+            };
             let raw = raw.get(..raw.len().min(CHUNK)).unwrap_or_default();
             let count = raw.len();
-            if is_latin {
-                text.extend(raw.iter().map(|byte| char::from(*byte)));
-            } else {
-                let last = raw.is_empty();
-                text.reserve(decoder.max_utf8_buffer_length(count).unwrap_or(4 * CHUNK));
-                let _ = decoder.decode_to_string(raw, &mut text, last);
+            match (&mut self.decoder, self.encoding) {
+                (Some(decoder), _) => {
+                    let last = raw.is_empty();
+                    let most = decoder.max_utf8_buffer_length(count).unwrap_or(4 * CHUNK);
+                    let mut text = String::with_capacity(most);
+                    let _ = decoder.decode_to_string(raw, &mut text, last);
+                    self.text = text.into_bytes();
+                }
+                (None, Encoding::LATIN_1) => {
+                    let mut text = String::with_capacity(2 * count);
+                    text.extend(raw.iter().map(|byte| char::from(*byte)));
+                    self.text = text.into_bytes();
+                }
+                _ => self.text.extend_from_slice(raw),
             }
-            self.text = text;
-            self.consume_raw(count);
+            match from_head {
+                true => self.head = Vec::new(),
+                false => self.input.consume(count),
+            }
             self.decoded += count as u64;
             if count == 0 {
-                // A decoder that was told of the end must not be used again.
+                // A decoder that was told of the end must not be used again; nothing comes.
+                self.decoder = None;
+                self.encoding = Encoding::UTF_8;
                 return Ok(());
             }
         }
-        self.decoder = Some(decoder);
         Ok(())
     }
 
-    fn count(&mut self, count: usize) {
-        let (encoding, before) = (self.encoding, self.columns);
-        let bytes = match encoding {
-            Encoding::UTF_8 => self.raw_seen(count),
-            _ => self.text.as_bytes().get(self.at..self.at + count).unwrap_or_default(),
-        };
+    /// Brings the place up to what was consumed.
+    fn count(&mut self) {
+        let bytes = self.text.get(self.counted..self.at).unwrap_or_default();
+        self.counted = self.at;
         let characters = |bytes: &[u8]| bytes.iter().filter(|b| (**b as i8) >= -0x40).count();
-        let (lines, columns) = match memchr::memrchr(b'\n', bytes) {
+        match memchr::memrchr(b'\n', bytes) {
             Some(last) => {
-                let line = bytes.get(last + 1..).unwrap_or_default();
-                (memchr::memchr_iter(b'\n', bytes).count() as u64, characters(line) as u64)
+                self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
+                self.columns = characters(bytes.get(last + 1..).unwrap_or_default()) as u64;
             }
-            None => (0, before + characters(bytes) as u64),
-        };
-        let raw = match encoding {
-            Encoding::UTF_8 => count,
-            _ => std::str::from_utf8(bytes).map_or(count, |text| encoding.length(text)),
-        };
-        self.lines += lines;
-        self.columns = columns;
-        self.position += raw as u64;
-        if encoding != Encoding::UTF_8 {
-            self.position = self.position.min(self.decoded);
+            None => self.columns += characters(bytes) as u64,
         }
-    }
-
-    /// Bytes that `fill_buf` has returned and that are still there.
-    fn raw_seen(&mut self, count: usize) -> &[u8] {
-        let raw = self.raw().unwrap_or_default();
-        raw.get(..count).unwrap_or_default()
+        let raw = match self.encoding {
+            Encoding::UTF_8 => bytes.len(),
+            encoding => {
+                std::str::from_utf8(bytes).map_or(bytes.len(), |text| encoding.length(text))
+            }
+        };
+        self.position = (self.position + raw as u64).min(self.decoded);
     }
 }
 
@@ -190,29 +178,16 @@ impl<R: BufRead> BufRead for Transcode<R> {
         if self.budget == 0 {
             return Err(io::Error::other("too long"));
         }
-        let budget = self.budget;
-        let found = if self.encoding == Encoding::UTF_8 {
-            self.raw()?
-        } else {
-            if self.at >= self.text.len() {
-                self.decode()?;
-            }
-            self.text.as_bytes().get(self.at..).unwrap_or_default()
-        };
-        Ok(found.get(..found.len().min(budget)).unwrap_or_default())
+        if self.at >= self.text.len() {
+            self.decode()?;
+        }
+        let end = self.text.len().min(self.at.saturating_add(self.budget));
+        Ok(self.text.get(self.at..end).unwrap_or_default())
     }
 
     fn consume(&mut self, count: usize) {
-        if count == 0 {
-            return;
-        }
         self.budget = self.budget.saturating_sub(count);
-        self.count(count);
-        if self.encoding == Encoding::UTF_8 {
-            self.consume_raw(count);
-        } else {
-            self.at += count;
-        }
+        self.at = (self.at + count).min(self.text.len());
     }
 }
 

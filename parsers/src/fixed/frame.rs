@@ -20,8 +20,6 @@ pub struct Records<R> {
     at: Place,
     end: u64,
     lines: u64,
-    /// The line before was ended by a CR; an LF that follows belongs to it.
-    after_return: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +43,6 @@ impl<R: BufRead> Records<R> {
             at: Place::default(),
             end: 0,
             lines: 0,
-            after_return: false,
         }
     }
 
@@ -111,7 +108,7 @@ impl<R: BufRead> Records<R> {
         let window = 2 * self.length + 2;
         while self.ahead.len() < window * 4
             && self.encoding.characters(&self.ahead) < window
-            && self.read_ahead()?
+            && self.read_ahead(window)?
         {}
         if self.ahead.starts_with(b"\xef\xbb\xbf") && self.encoding == Encoding::UTF_8 {
             self.ahead.drain(..3);
@@ -130,21 +127,28 @@ impl<R: BufRead> Records<R> {
         self.at = Place { offset: self.end, line, column, ..Place::default() };
     }
 
-    fn read_ahead(&mut self) -> Result<bool, FrameError> {
+    fn fill(&mut self) -> Result<&[u8], FrameError> {
         loop {
             match self.input.fill_buf() {
-                Ok(read) => {
-                    let count = read.len();
-                    self.ahead.extend_from_slice(read);
-                    self.input.consume(count);
-                    return Ok(count > 0);
-                }
+                // The borrow checker does not see that this answer may be returned.
+                Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
-                    return Err(self.error("io", format!("cannot be read: {}", error.kind())));
+                    let message = format!("cannot be read: {}", error.kind());
+                    return Err(FrameError { code: "io", message, place: self.at.clone() });
                 }
             }
         }
+        Ok(self.input.fill_buf().unwrap_or_default())
+    }
+
+    /// Reads at most `count` bytes ahead; says whether there were any.
+    fn read_ahead(&mut self, count: usize) -> Result<bool, FrameError> {
+        let read = self.fill()?;
+        let read = read.get(..count.min(read.len())).unwrap_or_default().to_vec();
+        self.input.consume(read.len());
+        self.ahead.extend_from_slice(&read);
+        Ok(!read.is_empty())
     }
 
     /// Moves the first `count` bytes that were read ahead to the record.
@@ -155,42 +159,52 @@ impl<R: BufRead> Records<R> {
     }
 
     fn line(&mut self) -> Result<bool, FrameError> {
-        if self.after_return {
-            self.after_return = false;
-            if self.ahead.is_empty() {
-                self.read_ahead()?;
-            }
-            if self.ahead.first() == Some(&b'\n') {
-                self.ahead.remove(0);
-                self.end += 1;
+        self.begin();
+        let mut ended_by = None;
+        if !self.ahead.is_empty() {
+            let at = memchr::memchr2(b'\n', b'\r', &self.ahead);
+            self.take(at.unwrap_or(self.ahead.len()));
+            if at.is_some() {
+                ended_by = self.ahead.first().copied();
+                self.skip(1);
             }
         }
-        self.begin();
-        loop {
-            if let Some(at) = memchr::memchr2(b'\n', b'\r', &self.ahead) {
-                self.take(at);
-                self.after_return = self.ahead.first() == Some(&b'\r');
-                self.ahead.drain(..1);
-                self.end += 1;
-                // The LF of a CRLF belongs to this record.
-                if self.after_return && self.ahead.first() == Some(&b'\n') {
-                    self.after_return = false;
-                    self.ahead.drain(..1);
-                    self.end += 1;
-                }
-                self.lines += 1;
-                return Ok(true);
+        while ended_by.is_none() {
+            let read = self.fill()?;
+            if read.is_empty() {
+                return Ok(!self.record.is_empty());
             }
-            let all = self.ahead.len();
-            self.take(all);
+            let at = memchr::memchr2(b'\n', b'\r', read);
+            let count = at.unwrap_or(read.len());
+            ended_by = at.and_then(|at| read.get(at).copied());
+            // Borrowed again, since the record cannot grow while the input is looked at.
+            let read = self.input.fill_buf().unwrap_or_default();
+            self.record.extend_from_slice(read.get(..count).unwrap_or_default());
+            let taken = count + usize::from(at.is_some());
+            self.input.consume(taken);
+            self.end += taken as u64;
             if self.record.len() > self.longest {
                 let message = format!("a record longer than {} bytes", self.longest);
                 return Err(self.error("too-long", message));
             }
-            if !self.read_ahead()? {
-                return Ok(!self.record.is_empty());
+        }
+        // The LF of a CRLF belongs to this record.
+        if ended_by == Some(b'\r') {
+            if self.ahead.is_empty() && self.fill()?.first() == Some(&b'\n') {
+                self.input.consume(1);
+                self.end += 1;
+            } else if self.ahead.first() == Some(&b'\n') {
+                self.skip(1);
             }
         }
+        self.lines += 1;
+        Ok(true)
+    }
+
+    /// Drops the first `count` bytes that were read ahead.
+    fn skip(&mut self, count: usize) {
+        self.ahead.drain(..count.min(self.ahead.len()));
+        self.end += count as u64;
     }
 
     fn fixed(&mut self) -> Result<bool, FrameError> {
@@ -203,7 +217,7 @@ impl<R: BufRead> Records<R> {
             if missing == 0 && !self.ahead.is_empty() && !next_continues {
                 return Ok(true);
             }
-            if self.ahead.is_empty() && !self.read_ahead()? {
+            if self.ahead.is_empty() && !self.read_ahead(missing.max(4))? {
                 return Ok(!self.record.is_empty());
             }
             if missing == 0 && !next_continues && !self.record.is_empty() {

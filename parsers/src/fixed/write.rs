@@ -154,15 +154,30 @@ impl<'a> Writer<'a> {
         self.records += 1;
         self.path.push(&element.name);
         let mut written = 0;
+        let mut found = 0;
+        let mut given = node.children();
         for (at, id) in element.children().iter().enumerate() {
             let field = schema.element(*id);
             if field.kind == Kind::Field {
+                // Fields mostly come in their order: then each is found where the last one was.
+                let mut ahead = given.clone();
+                let next = ahead.next().filter(|child| child.name() == field.name);
+                let value = match next {
+                    Some(child) => {
+                        given = ahead;
+                        Some(child)
+                    }
+                    None => node.child(&field.name),
+                };
+                found += usize::from(value.is_some());
                 let key = (at == 0 && !element.open).then_some(element.name.as_str());
-                self.field(node, field, key);
+                self.field(value.map_or("", Node::text), field, key);
                 written += field.length.unwrap_or(0) as usize;
             }
         }
-        self.unknown_fields(node, element);
+        if node.children().filter(|child| child.is_scalar()).count() != found {
+            self.unknown_fields(node, element);
+        }
         self.pad(record_length(schema).saturating_sub(written));
         self.text += match self.options.newline {
             Newline::Lf => "\n",
@@ -193,9 +208,9 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn field(&mut self, node: Node<'a>, field: &'a Element, key: Option<&str>) {
+    fn field(&mut self, given: &str, field: &'a Element, key: Option<&str>) {
         let length = field.length.unwrap_or(0) as usize;
-        let given = node.child(&field.name).map_or("", Node::text).trim_end_matches(' ');
+        let given = given.trim_end_matches(' ');
         let count = counted(field).map(|record| self.counts.get(record).copied().unwrap_or(0));
         if let (Some(count), Ok(given)) = (count, given.parse::<u64>())
             && count != given

@@ -88,15 +88,15 @@ impl<R: BufRead> Events<R> {
     }
 
     /// Where the event read last ends.
-    pub(crate) fn here(&self) -> Place {
-        let source = self.reader.get_ref();
+    pub(crate) fn here(&mut self) -> Place {
+        let source = self.reader.get_mut();
         let (line, column) = source.line_and_column();
         Place { offset: source.position(), line, column, ..Place::default() }
     }
 
     /// Bytes of the input up to the end of the event read last.
-    pub(crate) fn position(&self) -> u64 {
-        self.reader.get_ref().position()
+    pub(crate) fn position(&mut self) -> u64 {
+        self.reader.get_mut().position()
     }
 
     pub(crate) fn error(&self, code: &'static str, message: impl Into<String>) -> FrameError {

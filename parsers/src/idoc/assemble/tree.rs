@@ -114,13 +114,6 @@ impl Assembly<'_> {
         self.close_to(kind.as_deref(), self.nest.depth().saturating_sub(1));
     }
 
-    /// Whether the segment opened last declares a segment of that name.
-    pub(in crate::idoc) fn declares(&self, name: &str) -> bool {
-        let (Some(kind), Some(open)) = (&self.kind, self.nest.last()) else { return false };
-        let found = kind.schema.child(open.id, name);
-        found.is_some_and(|id| kind.schema.element(id).kind == Kind::Segment)
-    }
-
     /// Puts a field of the segment opened last. `hint` is where its declaration is looked for
     /// first, among the fields of the segment.
     pub(in crate::idoc) fn tree_field(&mut self, value: &Value, hint: &mut usize, known: bool) {

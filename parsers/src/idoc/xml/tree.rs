@@ -61,8 +61,8 @@ impl<'t> Tree<'t> {
             }
             None => true,
             Some(Open::Control) => false,
-            Some(Open::Unknown) => marked,
-            Some(Open::Segment { .. }) => marked || self.assembly.declares(&decoded(name)),
+            // One that is not marked shows itself by the elements in it.
+            Some(_) => marked,
         };
         if is_segment {
             return self.segment(&decoded(name), marked, place);
