@@ -9,7 +9,6 @@ CARGO ?= cargo
 # One place for everything that is built; a directory outside the clone survives a fresh clone.
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export CARGO_TARGET_DIR := $(TARGET)
-CONFIG ?= docker/waybill.yaml
 
 # The agent with kill points and deliberate faults: a tree of its own, so that it and the real one
 # do not rebuild each other.
@@ -31,7 +30,7 @@ else
 DENY = $(CARGO) deny --offline check licenses bans sources
 endif
 
-.PHONY: help test check prove bench run clean
+.PHONY: help demo run test check prove bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +64,11 @@ bench: ## Throughput, latency, memory and CPU beside the bare lapin + SQLite loo
 	$(CARGO) build --release --locked -p waybill -p waybill-oracle
 	$(ORACLE) prove --agent $(TARGET)/release/waybill
 
-run: ## Run the agent: make run CONFIG=waybill.yaml
-	$(CARGO) run --locked -p waybill -- run $(CONFIG)
+demo: ## Both directions at work, told as a story (2 minutes); leaves nothing running
+	@docker/demo.sh
+
+run: ## The demo, but the agent keeps running until Ctrl-C
+	@docker/demo.sh keep
 
 clean: ## Remove what was built
 	$(CARGO) clean

@@ -351,7 +351,7 @@ fn route(
         }
     } else if !taken {
         decided.verdict = Verdict::Ignored;
-        decided.causes.push(format!("no route takes its kind {:?}", plain(&read.header.kind)));
+        decided.causes.push(format!("no route takes it (kind {:?})", plain(&read.header.kind)));
     }
 }
 

@@ -1,6 +1,6 @@
 //! TA1, 997 and 999: every defect is answered at its level, with a code that is allowed there.
 
-#![expect(clippy::print_stdout, reason = "figures are shown")]
+#![allow(clippy::print_stdout, reason = "figures are shown")]
 #![expect(clippy::unwrap_used, reason = "a test ends where its input is not as it expects")]
 
 use waybill_parsers::segment::{Mode, Part};
