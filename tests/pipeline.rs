@@ -333,8 +333,7 @@ fn an_idoc_that_breaks_rules_fails_with_all_of_them_and_no_payload() {
 fn what_is_no_single_idoc_fails() {
     let mut world = World::of_idocs();
     let one = customer("0000000000700001", "20260302101500");
-    let decision =
-        world.decide(&[one, customer("0000000000700002", "20260302101500")].concat());
+    let decision = world.decide(&[one, customer("0000000000700002", "20260302101500")].concat());
     assert_eq!(decision.causes, ["more than one IDoc"]);
     assert_eq!(world.decide(b"").causes, ["no IDoc: it is empty"]);
     assert!(world.decide(b"{}").causes[0].starts_with("not an IDoc: "));
