@@ -21,28 +21,15 @@ use tokio::time::sleep;
 
 use crate::agent::{Agent, End, START};
 use crate::broker::Broker;
-use crate::consumer::Consumer;
 use crate::evidence::{self, Evidence, Micros, Published};
 use crate::judge::{Judgement, judge};
 use crate::publisher::Publisher;
 use crate::queue::Queue;
 use crate::random::Random;
+use crate::receiver::{Receiver, Way, judge_messages};
 use crate::run;
 use crate::site::Site;
 use crate::workload::{Message, Workload};
-
-/// The kill points of a binary with seeded faults.
-pub const POINTS: [&str; 9] = [
-    "before-commit",
-    "after-commit",
-    "before-ack",
-    "after-ack",
-    "before-prepared",
-    "after-prepared",
-    "after-rename",
-    "before-settle",
-    "after-settle",
-];
 
 /// Slices are published at this pace: a life sees dozens of batches, not one.
 const RATE: u32 = 1500;
@@ -64,6 +51,8 @@ pub struct Plan {
     pub kills: usize,
     /// Restarts of the broker, by turns orderly and by SIGKILL.
     pub broker_restarts: usize,
+    /// The way out.
+    pub way: Way,
 }
 
 /// How a life ends.
@@ -160,22 +149,28 @@ pub async fn crash(plan: &Plan) -> Result<Report> {
     let started = Instant::now();
     let broker = Arc::new(Broker::start()?);
     let queue = Queue::unique(broker.url(), "crash");
-    let mut show = Show::new(plan, broker, queue)?;
+    let mut show = Show::new(plan, broker, queue).await?;
     let mut deaths = Vec::new();
     let lives = schedule(plan);
     for (number, kill) in lives.iter().enumerate() {
         show.release_slice()?;
-        let restart_due = (plan.broker_restarts * (number + 1)) / plan.kills.max(1) > show.restarts;
+        let restart_due =
+            (plan.broker_restarts * (number + 1)) / plan.kills.max(1) > show.outages.len();
         deaths.push(show.life(kill, restart_due).await?);
     }
     show.release_slice()?;
     show.last_life().await?;
-    let (restarts, reconnects, evidence) = show.finish(&deaths).await?;
+    let outages = std::mem::take(&mut show.outages);
+    let (reconnects, evidence) = show.finish(&deaths).await?;
+    let judgement = match plan.way {
+        Way::Files => judge(&evidence),
+        Way::Messages => judge_messages(&evidence, &outages),
+    };
     Ok(Report {
         seed: plan.workload.seed,
-        judgement: judge(&evidence),
+        judgement,
         deaths,
-        broker_restarts: restarts,
+        broker_restarts: outages.len(),
         publisher_reconnects: reconnects,
         seconds: started.elapsed().as_secs_f64(),
     })
@@ -185,11 +180,12 @@ pub async fn crash(plan: &Plan) -> Result<Report> {
 fn schedule(plan: &Plan) -> Vec<Kill> {
     let mut random = Random::seeded(plan.workload.seed ^ 0x6B69_6C6C);
     let slice = plan.workload.events / (plan.kills + 1);
+    let points = plan.way.points();
     (0..plan.kills)
         .map(|number| {
             if number % 2 == 0 {
                 Kill::Point {
-                    point: POINTS[number / 2 % POINTS.len()],
+                    point: points[number / 2 % points.len()],
                     passage: 1 + random.below(6),
                 }
             } else {
@@ -204,38 +200,39 @@ struct Show {
     plan: Plan,
     broker: Arc<Broker>,
     site: Site,
-    consumer: Consumer,
+    receiver: Receiver,
     slices: mpsc::UnboundedSender<Vec<Message>>,
     publisher: JoinHandle<Result<Publisher>>,
     confirmed: Arc<AtomicUsize>,
     messages: Vec<Message>,
     released: usize,
     slice: usize,
-    restarts: usize,
+    /// When the broker went away and when it was back.
+    outages: Vec<(Micros, Micros)>,
 }
 
 impl Show {
-    fn new(plan: &Plan, broker: Arc<Broker>, queue: Queue) -> Result<Self> {
-        let site = Site::new(&queue)?;
-        let consumer = Consumer::start(&site.out())?;
+    async fn new(plan: &Plan, broker: Arc<Broker>, queue: Queue) -> Result<Self> {
+        let site = Site::on_way(&queue, plan.way)?;
+        let receiver = Receiver::start(plan.way, &site).await?;
         let publisher = Publisher::new(&queue, Some(RATE));
         let confirmed = publisher.confirmed();
-        let (slices, receiver) = mpsc::unbounded_channel();
-        let publisher = tokio::spawn(publish_slices(publisher, receiver));
+        let (slices, released) = mpsc::unbounded_channel();
+        let publisher = tokio::spawn(publish_slices(publisher, released));
         let messages = plan.workload.messages();
         let slice = messages.len().div_ceil(plan.kills + 1);
         Ok(Self {
             plan: plan.clone(),
             broker,
             site,
-            consumer,
+            receiver,
             slices,
             publisher,
             confirmed,
             messages,
             released: 0,
             slice,
-            restarts: 0,
+            outages: Vec::new(),
         })
     }
 
@@ -255,7 +252,7 @@ impl Show {
             Kill::Point { point, passage } => format!("kill:{point}:{passage}"),
             Kill::Random { .. } => String::new(),
         };
-        let before = self.consumer.taken();
+        let before = self.receiver.taken();
         let mut agent = Agent::start(&self.plan.agent, &self.site, &fault)?;
         if restart_broker {
             self.restart_broker().await?;
@@ -271,7 +268,7 @@ impl Show {
         };
         let at = evidence::now();
         agent.kill()?;
-        let taken = self.consumer.taken();
+        let taken = self.receiver.taken();
         Ok(Death { kill: kill.clone(), at, as_planned, taken, broker_restarted: restart_broker })
     }
 
@@ -286,7 +283,7 @@ impl Show {
                 Some(end) => bail!("the agent ended by {end:?}:\n{}", agent.last_words()),
                 None => {}
             }
-            let now = (self.consumer.taken(), self.confirmed.load(Ordering::Acquire));
+            let now = (self.receiver.taken(), self.confirmed.load(Ordering::Acquire));
             if now.0 >= files {
                 return Ok(true);
             }
@@ -310,8 +307,8 @@ impl Show {
         while self.confirmed.load(Ordering::Acquire) < half && Instant::now() < deadline {
             sleep(LOOK).await;
         }
-        let (broker, orderly) = (self.broker.clone(), self.restarts.is_multiple_of(2));
-        self.restarts += 1;
+        let (broker, orderly) = (self.broker.clone(), self.outages.len().is_multiple_of(2));
+        let from = evidence::now();
         tokio::task::spawn_blocking(move || {
             if orderly {
                 broker.stop()?
@@ -320,7 +317,9 @@ impl Show {
             }
             broker.restart()
         })
-        .await?
+        .await??;
+        self.outages.push((from, evidence::now()));
+        Ok(())
     }
 
     /// The life that may finish.
@@ -334,19 +333,19 @@ impl Show {
             }
             sleep(LOOK).await;
         }
-        run::settle(&self.consumer, run::due(&self.messages)).await;
+        run::settle(|| self.receiver.taken(), run::due(&self.messages)).await;
         agent.terminate().await?;
         Ok(())
     }
 
-    async fn finish(self, deaths: &[Death]) -> Result<(usize, usize, Evidence)> {
+    async fn finish(self, deaths: &[Death]) -> Result<(usize, Evidence)> {
         drop(self.slices);
         let publisher = self.publisher.await??;
         let reconnects = publisher.reconnects();
         let published: Vec<Published> = publisher.finish().await;
-        let consumed = self.consumer.finish()?;
+        let consumed = self.receiver.finish()?;
         let kills = deaths.iter().map(|death| death.at).collect();
-        Ok((self.restarts, reconnects, Evidence { published, consumed, kills }))
+        Ok((reconnects, Evidence { published, consumed, kills }))
     }
 }
 
@@ -366,18 +365,22 @@ mod tests {
 
     #[test]
     fn thirty_kills_pass_every_point_and_as_many_random_moments() {
-        let plan = Plan {
-            agent: PathBuf::new(),
-            workload: Workload::new(20_000, 500, 42),
-            kills: 30,
-            broker_restarts: 2,
-        };
-        let kills = schedule(&plan);
-        assert_eq!(kills, schedule(&plan), "the same seed plans the same kills");
-        for point in POINTS {
-            assert!(kills.iter().any(|k| matches!(k, Kill::Point { point: p, .. } if *p == point)));
+        for way in [Way::Files, Way::Messages] {
+            let plan = Plan {
+                agent: PathBuf::new(),
+                workload: Workload::new(20_000, 500, 42),
+                kills: 30,
+                broker_restarts: 2,
+                way,
+            };
+            let kills = schedule(&plan);
+            assert_eq!(kills, schedule(&plan), "the same seed plans the same kills");
+            for name in way.points() {
+                let at = |kill: &Kill| matches!(kill, Kill::Point { point, .. } if point == name);
+                assert!(kills.iter().any(at), "{name}");
+            }
+            let random = kills.iter().filter(|kill| matches!(kill, Kill::Random { .. })).count();
+            assert_eq!((kills.len(), random), (30, 15));
         }
-        let random = kills.iter().filter(|kill| matches!(kill, Kill::Random { .. })).count();
-        assert_eq!((kills.len(), random), (30, 15));
     }
 }

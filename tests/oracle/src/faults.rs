@@ -196,7 +196,7 @@ impl Stage<'_> {
         let mut agent = Agent::start(self.agent, self.site, self.case.fault)?;
         agent.ready(START).await?;
         let publisher = publisher.await??;
-        run::settle(&consumer, self.due).await;
+        run::settle(|| consumer.taken(), self.due).await;
         agent.terminate().await?;
         let consumed = consumer.finish()?;
         Ok(Evidence { published: publisher.finish().await, consumed, kills })

@@ -5,7 +5,8 @@
 //! are written down here a second time from the contract.
 //!
 //! In reading order: [`workload`] (what will be published) from [`vehicle`] and [`random`];
-//! [`publisher`] and [`consumer`], the two sides of the agent; [`evidence`] and [`judge`];
+//! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
+//! other, either as a [`receiver`]; [`evidence`] and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
 //! proofs: [`prove`], [`crash`], [`faults`], [`weather`], and [`bare`], the loop to compare with.
 
@@ -25,9 +26,11 @@ pub mod prove;
 pub mod publisher;
 pub mod queue;
 pub mod random;
+pub mod receiver;
 pub mod run;
 pub mod scratch;
 pub mod site;
+pub mod subscriber;
 pub mod vehicle;
 pub mod weather;
 pub mod workload;

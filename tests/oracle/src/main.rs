@@ -15,6 +15,7 @@ use waybill_oracle::crash::{self, Plan};
 use waybill_oracle::faults::{self, Trial};
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::queue::Queue;
+use waybill_oracle::receiver::Way;
 use waybill_oracle::run::program;
 use waybill_oracle::weather::{self, Scenario};
 use waybill_oracle::workload::Workload;
@@ -96,6 +97,9 @@ struct Crash {
     /// Restarts of the broker.
     #[arg(long, default_value_t = 2)]
     broker_restarts: usize,
+    /// The way out of the agent.
+    #[arg(long, value_enum, default_value_t)]
+    way: Way,
 }
 
 #[derive(Args)]
@@ -184,10 +188,10 @@ async fn prove(arguments: Prove) -> Result<bool> {
 }
 
 async fn crash(arguments: Crash) -> Result<bool> {
-    let Crash { size, output, faulty_agent, kills, broker_restarts } = arguments;
+    let Crash { size, output, faulty_agent, kills, broker_restarts, way } = arguments;
     let workload = Workload::new(size.events, size.vins, size.seed);
     let agent = program(&faulty_agent)?;
-    let report = crash::crash(&Plan { agent, workload, kills, broker_restarts }).await?;
+    let report = crash::crash(&Plan { agent, workload, kills, broker_restarts, way }).await?;
     println!("{report}");
     output.write(&report)?;
     Ok(report.judgement.is_clean())

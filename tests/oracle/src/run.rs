@@ -140,7 +140,7 @@ async fn observe(setting: &Setting, site: &Site, messages: &[Message]) -> Result
     if setting.pace != Pace::Backlog {
         publisher.publish(messages).await?;
     }
-    settle(&consumer, due(messages)).await;
+    settle(|| consumer.taken(), due(messages)).await;
     let (end, metrics) = (agent.usage()?, agent.metrics().ok());
     let stop = agent.terminate().await?;
     let consumed = consumer.finish()?;
@@ -177,11 +177,11 @@ fn count(messages: &[Message], kind: Kind) -> usize {
 
 /// Waits until nothing more comes: all that is due is there and the folder stays calm, or the
 /// folder stays calm for so long that the rest is missing.
-pub async fn settle(consumer: &Consumer, due: usize) {
-    let (mut taken, mut changed) = (consumer.taken(), Instant::now());
+pub async fn settle(count: impl Fn() -> usize, due: usize) {
+    let (mut taken, mut changed) = (count(), Instant::now());
     loop {
         sleep(LOOK).await;
-        let now = consumer.taken();
+        let now = count();
         if now != taken {
             (taken, changed) = (now, Instant::now());
         }

@@ -9,7 +9,9 @@ use anyhow::{Context as _, Result};
 
 use crate::broker::repository;
 use crate::queue::Queue;
+use crate::receiver::Way;
 use crate::scratch::Scratch;
+use crate::subscriber::exchange;
 
 /// How the agent learns where the broker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +37,24 @@ impl Site {
         let scratch = Scratch::new("site")?;
         let directory = scratch.path().to_owned();
         Self::build(Some(scratch), directory, queue, Address::Environment)
+    }
+
+    /// A new site for an agent that reads from `queue` and writes files or messages.
+    pub fn on_way(queue: &Queue, way: Way) -> Result<Self> {
+        let site = Self::new(queue)?;
+        if way == Way::Messages {
+            let text = site.configuration(Address::Environment)?;
+            let (exchange, kept) = (exchange(queue), text.lines().map(|line| format!("{line}\n")));
+            let target = format!(
+                "  sap-file: {{ type: amqp, url: {{ env: AMQP_URL }}, exchange: {exchange}, \
+                 routing_key: \"sap.{{type}}.{{key}}\" }}\n"
+            );
+            let text: String = kept
+                .map(|line| if line.starts_with("  sap-file:") { target.clone() } else { line })
+                .collect();
+            fs::write(site.config(), text).context("cannot write the config")?;
+        }
+        Ok(site)
     }
 
     /// A site in a directory that somebody else made and removes.

@@ -176,7 +176,7 @@ where
 
 /// Waits until the files of `messages`, and of `before` earlier ones, were taken.
 async fn arrived(consumer: &Consumer, before: usize, messages: &[Message]) {
-    run::settle(consumer, before + run::due(messages)).await;
+    run::settle(|| consumer.taken(), before + run::due(messages)).await;
 }
 
 /// What the agent has logged.

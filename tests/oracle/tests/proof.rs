@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use waybill_oracle::crash::{self, Plan};
 use waybill_oracle::faults::{self, Trial};
 use waybill_oracle::prove::{self, Proof};
+use waybill_oracle::receiver::Way;
 use waybill_oracle::weather::{self, Scenario};
 use waybill_oracle::workload::Workload;
 
@@ -49,7 +50,16 @@ async fn every_event_becomes_one_file_in_the_order_of_its_vehicle() {
 async fn nothing_is_lost_or_doubled_when_agent_and_broker_are_killed() {
     let Some(agent) = faulty_agent() else { return };
     let workload = Workload::new(1500, 60, 2);
-    let plan = Plan { agent, workload, kills: 6, broker_restarts: 1 };
+    let plan = Plan { agent, workload, kills: 6, broker_restarts: 1, way: Way::Files };
+    let report = crash::crash(&plan).await.unwrap();
+    assert!(report.judgement.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn a_message_comes_again_only_around_a_kill_and_then_the_same() {
+    let Some(agent) = faulty_agent() else { return };
+    let workload = Workload::new(1500, 60, 3);
+    let plan = Plan { agent, workload, kills: 7, broker_restarts: 1, way: Way::Messages };
     let report = crash::crash(&plan).await.unwrap();
     assert!(report.judgement.is_clean(), "{report}");
 }
