@@ -56,6 +56,7 @@ prove: ## The proofs of docs/proof.md: the mix, kills, faults, bad weather (10 m
 	$(FAULTY)
 	$(ORACLE) prove --agent $(TARGET)/release/waybill
 	$(ORACLE) crash --faulty-agent $(TARGET)/faulty/debug/waybill
+	$(ORACLE) crash --way messages --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) weather --agent $(TARGET)/release/waybill
 

@@ -377,4 +377,20 @@ routes:
         assert!(problems.iter().any(|line| line.contains("did you mean `queue`?")));
         assert!(problems.iter().any(|line| line.contains("unknown placeholder")));
     }
+
+    #[test]
+    fn an_exchange_is_read_with_its_defaults_and_its_mistakes_are_named() {
+        let file = "sap-file: { type: file, path: out, name: \"{message_type}_{docnum}.idoc\", retry: { first: 2s } }";
+        let good = "vms-in: { type: amqp, url: { env: AMQP_URL }, exchange: vms.in, routing_key: \"sap.{type}.{key}\" }";
+        let (config, problems) = read(&GOOD.replace(file, good));
+        assert_eq!(problems, Vec::<String>::new());
+        let TargetKind::Amqp(amqp) = &config.unwrap().targets[0].kind else { panic!() };
+        let default = (DeclareExchange::Passive, true, Mode::Structured, OnDoubt::Resend);
+        assert_eq!((amqp.declare, amqp.mandatory, amqp.mode, amqp.on_doubt), default);
+        let bad = good.replace("{key}", "{vin}").replace("exchange: vms.in", "mode: jumbled");
+        let (_, problems) = read(&GOOD.replace(file, &bad));
+        for part in ["unknown placeholder `{vin}`", "`exchange` is missing", "jumbled"] {
+            assert!(problems.iter().any(|line| line.contains(part)), "{part}: {problems:#?}");
+        }
+    }
 }
