@@ -104,7 +104,8 @@ struct Numbers {
 /// A batch that was decided.
 struct DecidedBatch {
     batch: Batch,
-    redeliveries: usize,
+    /// The sources of the redeliveries, one for each.
+    redeliveries: Vec<Arc<str>>,
     numbers: Numbers,
 }
 
@@ -173,7 +174,7 @@ impl Intake {
                 }
             };
             numbers = decided.numbers;
-            self.count_redeliveries(&part, decided.redeliveries);
+            self.count_redeliveries(&decided.redeliveries);
             let batch = Arc::new(decided.batch);
             match self.commit(&batch).await {
                 Ok(()) => {}
@@ -246,11 +247,9 @@ impl Intake {
         }
     }
 
-    fn count_redeliveries(&self, arrivals: &[Arrival], redeliveries: usize) {
-        // Batches of several sources are rare; the exact split costs more than it tells.
-        if let Some(first) = arrivals.first().filter(|_| redeliveries > 0) {
-            let counter = self.metrics.redeliveries.with_label_values(&[&first.source]);
-            counter.inc_by(redeliveries as u64);
+    fn count_redeliveries(&self, sources: &[Arc<str>]) {
+        for source in sources {
+            self.metrics.redeliveries.with_label_values(&[source]).inc();
         }
     }
 
@@ -269,15 +268,18 @@ fn decide(
     mut numbers: Numbers,
     now: Timestamp,
 ) -> Result<DecidedBatch, JournalError> {
-    let positions: Vec<_> = arrivals.iter().map(|arrival| arrival.position).collect();
+    let origins = arrivals.iter().map(|arrival| (arrival.source.clone(), arrival.position));
+    let origins: Vec<_> = origins.collect();
     let reads: Vec<_> = arrivals.into_iter().map(|arrival| pipeline::read(plan, arrival)).collect();
     let (decisions, places) = decide_reads(plan, journal, reads, &mut numbers, now)?;
-    let redeliveries = places.iter().filter(|place| place.is_none()).count();
     let mut batch = batch(plan, now, decisions);
-    let parts = positions.into_iter().zip(places);
-    batch.files = parts
-        .filter_map(|(position, decision)| Some(FilePart { position: position?, decision }))
-        .collect();
+    let mut redeliveries = Vec::new();
+    for ((source, position), decision) in origins.into_iter().zip(places) {
+        batch.files.extend(position.map(|position| FilePart { position, decision }));
+        if decision.is_none() {
+            redeliveries.push(source);
+        }
+    }
     Ok(DecidedBatch { batch, redeliveries, numbers })
 }
 

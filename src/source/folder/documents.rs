@@ -195,10 +195,15 @@ impl Cursor {
         })
     }
 
+    /// Whether every document was read.
+    pub fn is_at_end(&self) -> bool {
+        self.index >= self.scanned.documents
+    }
+
     /// The next documents, of about `most` bytes together; none at the end.
     pub fn next(&mut self, most: usize) -> Result<Vec<Part>, ReadError> {
         let (mut parts, mut bytes) = (Vec::new(), 0);
-        while bytes < most && self.index < self.scanned.documents {
+        while bytes < most && !self.is_at_end() {
             let Some((start, end)) = self.spans.next()? else { break };
             let length = end - start;
             let mut raw = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];

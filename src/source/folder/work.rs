@@ -170,7 +170,10 @@ impl Session<'_> {
         let cursor = blocking(move || Cursor::open(&open, of.file, of.from, &of.scanned)).await;
         let mut cursor = cursor.map_err(unavailable)?;
         let (mut said, started) = (tokio::time::Instant::now(), tokio::time::Instant::now());
-        while self.wait_until_open().await {
+        while !cursor.is_at_end() {
+            if !self.wait_until_open().await {
+                return Ok(false);
+            }
             let (now, parts) = blocking(move || {
                 let parts = cursor.next(CHUNK);
                 (cursor, parts)
@@ -200,7 +203,7 @@ impl Session<'_> {
                 );
             }
         }
-        Ok(false)
+        Ok(true)
     }
 
     async fn hand_over_one(&mut self, work: &Work, part: Part) -> bool {
