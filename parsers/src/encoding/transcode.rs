@@ -3,6 +3,7 @@
 use std::io::{self, BufRead, Read};
 
 use crate::encoding::{Encoding, Kind};
+use crate::reading::Place;
 
 /// Bytes taken from the input at a time.
 const CHUNK: usize = 32 << 10;
@@ -29,8 +30,26 @@ pub(crate) struct Transcode<R> {
     lines: u64,
     /// Characters consumed of the current line.
     columns: u64,
-    /// How many bytes may be consumed before [`Self::refill`]; none left means too much.
+    /// How many bytes may be consumed before [`Self::begin_event`]; none left means too much.
     budget: usize,
+    /// Where the event began in `text`, and its place where `text` is another one by now.
+    mark: usize,
+    marked: Option<Spot>,
+}
+
+/// A place in the input: bytes from its start, line and column from 1.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Spot {
+    pub(crate) offset: u64,
+    pub(crate) line: u64,
+    pub(crate) column: u32,
+}
+
+impl Spot {
+    pub(crate) fn place(self) -> Place {
+        let Self { offset, line, column } = self;
+        Place { offset, line, column, ..Place::default() }
+    }
 }
 
 impl<R: BufRead> Transcode<R> {
@@ -48,6 +67,8 @@ impl<R: BufRead> Transcode<R> {
             lines: 0,
             columns: 0,
             budget: usize::MAX,
+            mark: 0,
+            marked: None,
         }
     }
 
@@ -89,19 +110,25 @@ impl<R: BufRead> Transcode<R> {
 
     /// Bytes of the input that were consumed.
     pub(crate) fn position(&mut self) -> u64 {
-        self.count();
+        self.count(self.at);
         self.position
     }
 
-    /// The line and the column of the next character, from 1.
-    pub(crate) fn line_and_column(&mut self) -> (u64, u32) {
-        self.count();
-        (self.lines + 1, u32::try_from(self.columns + 1).unwrap_or(u32::MAX))
+    /// An event begins, of which at most `budget` bytes may be consumed.
+    pub(crate) fn begin_event(&mut self, budget: usize) {
+        self.budget = budget;
+        self.mark = self.at;
+        self.marked = None;
     }
 
-    /// Lets `budget` more bytes of text be consumed.
-    pub(crate) fn refill(&mut self, budget: usize) {
-        self.budget = budget;
+    /// Where the event began. Lines are only counted when somebody asks.
+    pub(crate) fn event(&mut self) -> Spot {
+        if let Some(spot) = self.marked {
+            return spot;
+        }
+        self.count(self.mark);
+        let column = u32::try_from(self.columns + 1).unwrap_or(u32::MAX);
+        Spot { offset: self.position, line: self.lines + 1, column }
     }
 
     /// Whether reading failed because the budget was used up.
@@ -111,8 +138,9 @@ impl<R: BufRead> Transcode<R> {
 
     /// Decodes the next bytes, until there is text or the input has ended.
     fn decode(&mut self) -> io::Result<()> {
-        self.count();
-        (self.at, self.counted) = (0, 0);
+        self.marked = Some(self.event());
+        self.count(self.at);
+        (self.at, self.counted, self.mark) = (0, 0, 0);
         self.text.clear();
         while self.text.is_empty() {
             let (raw, from_head) = match self.head.is_empty() {
@@ -151,10 +179,10 @@ impl<R: BufRead> Transcode<R> {
         Ok(())
     }
 
-    /// Brings the place up to what was consumed.
-    fn count(&mut self) {
-        let bytes = self.text.get(self.counted..self.at).unwrap_or_default();
-        self.counted = self.at;
+    /// Brings the place up to byte `end` of `text`.
+    fn count(&mut self, end: usize) {
+        let bytes = self.text.get(self.counted..end).unwrap_or_default();
+        self.counted = self.counted.max(end);
         let characters = |bytes: &[u8]| bytes.iter().filter(|b| (**b as i8) >= -0x40).count();
         match memchr::memrchr(b'\n', bytes) {
             Some(last) => {

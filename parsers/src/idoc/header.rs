@@ -1,8 +1,6 @@
 //! The header of a data record.
 
-use nom::{IResult, Parser};
-
-use crate::fixed::columns::{Columns, trim_end, up_to};
+use crate::fixed::columns::Columns;
 use crate::idoc::control::Release;
 
 /// The header fields of a data record, and its segment data.
@@ -16,32 +14,34 @@ pub(super) struct DataRecord<'a> {
 }
 
 /// A data record in the layout `EDI_DD40`, or `EDI_DD` of release 3.x.
-pub(super) fn data_record(record: Columns<'_>, release: Release) -> DataRecord<'_> {
-    let field = |count| up_to(record.ascii, count);
-    let (data, (definition, document_number, number, parent)) = match release {
+pub(super) fn data_record(mut record: Columns<'_>, release: Release) -> DataRecord<'_> {
+    let (definition, document_number, number, parent);
+    match release {
         Release::R4 => {
-            let header = (field(30), field(3), field(16), field(6), field(6), field(2));
-            let parsed: IResult<&str, _> = { header }.parse(record.text);
-            let (data, (name, _, document, number, parent, _)) =
-                parsed.unwrap_or(("", Default::default()));
-            (data, (name, document, number, parent))
+            definition = record.field(30);
+            record.field(3);
+            document_number = record.field(16);
+            number = record.field(6);
+            parent = record.field(6);
+            record.field(2);
         }
         Release::R3 => {
-            let start = (field(10), field(3), field(16), field(6), field(10));
-            let parsed: IResult<&str, _> =
-                (start, (field(6), field(2), field(2))).parse(record.text);
-            let (data, ((table, _, document, number, name), (parent, _, _))) =
-                parsed.unwrap_or(("", Default::default()));
-            let name = if trim_end(name).is_empty() { table } else { name };
-            (data, (name, document, number, parent))
+            let table = record.field(10);
+            record.field(3);
+            document_number = record.field(16);
+            number = record.field(6);
+            let name = record.field(10);
+            definition = if name.is_empty() { table } else { name };
+            parent = record.field(6);
+            record.field(4);
         }
-    };
+    }
     DataRecord {
-        definition: trim_end(definition),
-        document_number: trim_end(document_number),
-        number: trim_end(number).parse().ok(),
-        parent: trim_end(parent).parse().ok(),
-        data: Columns { text: data, ascii: record.ascii },
+        definition,
+        document_number,
+        number: number.parse().ok(),
+        parent: parent.parse().ok(),
+        data: record,
     }
 }
 

@@ -16,7 +16,7 @@ use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use crate::encoding::{Encoding, Transcode};
+use crate::encoding::{Encoding, Spot, Transcode};
 use crate::reading::{FrameError, Limits, Place};
 
 /// What the next event is.
@@ -43,8 +43,6 @@ pub(crate) struct Events<R> {
     begun: bool,
     /// A root element was closed.
     ended: bool,
-    /// Where the current event begins.
-    at: Place,
 }
 
 /// Bytes in which an XML declaration ends, if there is one.
@@ -64,7 +62,6 @@ impl<R: BufRead> Events<R> {
             depth: 0,
             begun: false,
             ended: false,
-            at: Place::default(),
         }
     }
 
@@ -74,8 +71,7 @@ impl<R: BufRead> Events<R> {
             self.begin()?;
         }
         buffer.clear();
-        self.at = self.here();
-        self.reader.get_mut().refill(self.longest);
+        self.reader.get_mut().begin_event(self.longest);
         match self.reader.read_event_into(buffer) {
             Ok(event) => self.token(event),
             Err(error) => Err(self.refused(&error)),
@@ -83,15 +79,8 @@ impl<R: BufRead> Events<R> {
     }
 
     /// Where the event read last begins.
-    pub(crate) fn place(&self) -> &Place {
-        &self.at
-    }
-
-    /// Where the event read last ends.
-    pub(crate) fn here(&mut self) -> Place {
-        let source = self.reader.get_mut();
-        let (line, column) = source.line_and_column();
-        Place { offset: source.position(), line, column, ..Place::default() }
+    pub(crate) fn spot(&mut self) -> Spot {
+        self.reader.get_mut().event()
     }
 
     /// Bytes of the input up to the end of the event read last.
@@ -99,8 +88,8 @@ impl<R: BufRead> Events<R> {
         self.reader.get_mut().position()
     }
 
-    pub(crate) fn error(&self, code: &'static str, message: impl Into<String>) -> FrameError {
-        FrameError { code, message: message.into(), place: self.at.clone() }
+    pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>) -> FrameError {
+        FrameError { code, message: message.into(), place: self.spot().place() }
     }
 
     /// Tells the encoding by the first bytes.
@@ -173,14 +162,14 @@ impl<R: BufRead> Events<R> {
             Event::Eof if self.depth > 0 => {
                 return Err(self.error("unexpected-end", "the input ends inside of an element"));
             }
-            Event::Eof if !self.ended && self.at.offset > 0 => {
+            Event::Eof if !self.ended && self.spot().offset > 0 => {
                 return Err(self.error("not-xml", "no root element"));
             }
             Event::Eof => Token::Eof,
         })
     }
 
-    fn character(&self, reference: &BytesRef<'_>) -> Result<char, FrameError> {
+    fn character(&mut self, reference: &BytesRef<'_>) -> Result<char, FrameError> {
         let name: &str = reference;
         match name {
             "lt" => return Ok('<'),
@@ -201,7 +190,7 @@ impl<R: BufRead> Events<R> {
     }
 
     /// What `quick-xml` refused. Its own messages can hold names of the input.
-    fn refused(&self, error: &Error) -> FrameError {
+    fn refused(&mut self, error: &Error) -> FrameError {
         if self.reader.get_ref().is_exhausted() {
             let message = format!("a tag or text longer than {} bytes", self.longest);
             return self.error("too-long", message);

@@ -4,6 +4,7 @@ use quick_xml::XmlVersion;
 use quick_xml::events::BytesStart;
 
 use crate::document::{Builder, Kind};
+use crate::encoding::Spot;
 use crate::reading::{FrameError, Limits, Place, Reading};
 use crate::xml::TEXT;
 use crate::xml::events::{Events, Token};
@@ -31,16 +32,16 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
     loop {
         match events.next(&mut buffer)? {
             Token::Start(start) => {
-                let offset = offset(events.place());
+                let offset = offset(events.spot());
                 tree.start(&start, offset).map_err(|message| FrameError {
                     code: "bad-attribute",
                     message,
-                    place: events.place().clone(),
+                    place: events.spot().place(),
                 })?;
             }
-            Token::Text(text) => tree.text(&text, offset(events.place())),
+            Token::Text(text) => tree.text(&text, offset(events.spot())),
             Token::Character(character) => {
-                tree.text(character.encode_utf8(&mut [0; 4]), offset(events.place()));
+                tree.text(character.encode_utf8(&mut [0; 4]), offset(events.spot()));
             }
             Token::End => tree.end(),
             Token::Nothing => {}
@@ -58,8 +59,8 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
     Ok(Reading { document: tree.builder.finish(), problems: Vec::new(), span })
 }
 
-fn offset(place: &Place) -> usize {
-    usize::try_from(place.offset).unwrap_or(usize::MAX)
+fn offset(spot: Spot) -> usize {
+    usize::try_from(spot.offset).unwrap_or(usize::MAX)
 }
 
 /// Text that was not put yet.

@@ -2,7 +2,7 @@
 
 use crate::document::Kind;
 use crate::encoding::Encoding;
-use crate::fixed::columns::Columns;
+use crate::fixed::columns::{Columns, unpadded};
 use crate::fixed::index::Index;
 use crate::idoc::assemble::{Assembly, SDATA};
 use crate::idoc::check;
@@ -105,6 +105,8 @@ impl Assembly<'_> {
     ) -> Columns<'t> {
         self.place = place.clone();
         self.encoding = self.declared;
+        // A blank is a byte in every encoding but UTF-16.
+        let (bytes, blanks) = if self.encoding.width() == 1 { unpadded(bytes) } else { (bytes, 0) };
         let text = match (self.encoding, std::str::from_utf8(bytes)) {
             (Encoding::UTF_8, Ok(text)) => text,
             (Encoding::UTF_8, Err(error)) => {
@@ -126,8 +128,8 @@ impl Assembly<'_> {
         // One pass without branches over the record, since nearly all have none.
         let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
         self.has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
-        self.length = self.encoding.length(text);
-        Columns::new(text)
+        self.length = self.encoding.length(text) + blanks;
+        Columns::padded(text, blanks)
     }
 
     /// Decodes the segment data into the segment opened last.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::document::Kind;
+use crate::encoding::Spot;
 use crate::fixed::columns::Columns;
 use crate::fixed::index::Index;
 use crate::idoc::assemble::Assembly;
@@ -10,7 +11,7 @@ use crate::idoc::check;
 use crate::idoc::control::{CONTROL, EDI_DC40};
 use crate::idoc::header::DataRecord;
 use crate::idoc::types::{Types, segments_of};
-use crate::reading::{FrameError, Place, Severity};
+use crate::reading::{FrameError, Severity};
 use crate::schema::ElementId;
 
 /// A field as it came.
@@ -18,7 +19,7 @@ use crate::schema::ElementId;
 pub(in crate::idoc) struct Value {
     pub(in crate::idoc) name: String,
     pub(in crate::idoc) text: String,
-    pub(in crate::idoc) place: Place,
+    pub(in crate::idoc) spot: Spot,
 }
 
 /// A record without header fields.
@@ -31,7 +32,7 @@ impl Assembly<'_> {
     /// there is no control record.
     pub(in crate::idoc) fn tree_control(
         &mut self,
-        place: &Place,
+        spot: Spot,
         values: &[Value],
         named: &str,
         types: &Types,
@@ -45,7 +46,7 @@ impl Assembly<'_> {
             basic => (basic, value("CIMTYP")),
         };
         value("DOCNUM").clone_into(&mut self.document_number);
-        self.place = place.clone();
+        self.at(spot);
         self.in_control = true;
         self.find_type(types, basic, extended);
         self.builder.open(Kind::Group, basic, 0);
@@ -58,7 +59,7 @@ impl Assembly<'_> {
         }
         self.builder.open(Kind::Segment, CONTROL, self.offset(0));
         for value in values {
-            self.place = value.place.clone();
+            self.at(value.spot);
             let column = EDI_DC40.iter().find(|column| column.name == value.name);
             match column {
                 None => {
@@ -77,8 +78,8 @@ impl Assembly<'_> {
     }
 
     /// Opens a segment by its type below the one opened last; `false` where it is not declared.
-    pub(in crate::idoc) fn tree_open(&mut self, name: &str, place: &Place) -> bool {
-        self.at_segment(place);
+    pub(in crate::idoc) fn tree_open(&mut self, name: &str, spot: Spot) -> bool {
+        self.at_segment(spot);
         let kind = self.kind.clone();
         let parent = self.nest.last().map(|open| open.id);
         let found = kind.as_ref().zip(parent).and_then(|(kind, parent)| {
@@ -114,22 +115,32 @@ impl Assembly<'_> {
         self.close_to(kind.as_deref(), self.nest.depth().saturating_sub(1));
     }
 
-    /// Puts a field of the segment opened last. `hint` is where its declaration is looked for
+    /// The type of the document, once its control record was read.
+    pub(in crate::idoc) fn kind(&self) -> Option<Arc<Index>> {
+        self.kind.clone()
+    }
+
+    /// Puts a field of the segment opened last, of that type if it is declared. `hint` is where its declaration is looked for
     /// first, among the fields of the segment.
-    pub(in crate::idoc) fn tree_field(&mut self, value: &Value, hint: &mut usize, known: bool) {
-        let Value { name, text, place } = value;
-        self.place = Place { segment: self.place.segment, ..place.clone() };
+    pub(in crate::idoc) fn tree_field(
+        &mut self,
+        value: &Value,
+        hint: &mut usize,
+        kind: Option<&Index>,
+    ) {
+        let Value { name, text, spot } = value;
+        self.at(*spot);
         if text.is_empty() {
             return;
         }
-        if known {
-            self.check_field(name, text, hint);
+        if let Some(kind) = kind {
+            self.check_field(kind, name, text, hint);
         }
         self.tree_value(name, text);
     }
 
-    fn check_field(&mut self, name: &str, text: &str, hint: &mut usize) {
-        let (Some(kind), Some(open)) = (self.kind.clone(), self.nest.last()) else { return };
+    fn check_field(&mut self, kind: &Index, name: &str, text: &str, hint: &mut usize) {
+        let Some(open) = self.nest.last() else { return };
         let children = kind.schema.element(open.id).children();
         let named = |at: &usize| {
             let element = children.get(*at).map(|id| kind.schema.element(*id));
@@ -175,9 +186,9 @@ impl Assembly<'_> {
         &mut self,
         definition: &str,
         (number, parent): (Option<u32>, Option<u32>),
-        (values, place): (&[Value], &Place),
+        (values, spot): (&[Value], Spot),
     ) {
-        self.at_segment(place);
+        self.at_segment(spot);
         let kind = self.kind.clone();
         let candidates =
             kind.as_ref().map_or_else(Vec::new, |k| segments_of(k, definition).to_vec());
@@ -201,7 +212,7 @@ impl Assembly<'_> {
         };
         let mut hint = 0;
         for value in values {
-            self.tree_field(value, &mut hint, known);
+            self.tree_field(value, &mut hint, kind.as_deref().filter(|_| known));
         }
         if !known {
             self.tree_close_unknown();
@@ -218,20 +229,26 @@ impl Assembly<'_> {
     }
 
     /// Reports text where only segments and fields may be.
-    pub(in crate::idoc) fn stray_text(&mut self, place: &Place) {
-        self.place = Place { segment: self.place.segment, ..place.clone() };
+    pub(in crate::idoc) fn stray_text(&mut self, spot: Spot) {
+        self.at(spot);
         self.problem(Severity::Error, "stray-text", "", "text between fields");
     }
 
     /// Reports a segment that is not marked as one.
-    pub(in crate::idoc) fn unmarked(&mut self, name: &str, place: &Place) {
-        self.place = Place { segment: self.place.segment, ..place.clone() };
+    pub(in crate::idoc) fn unmarked(&mut self, name: &str, spot: Spot) {
+        self.at(spot);
         let message = "a segment without the attribute SEGMENT";
         self.problem(Severity::Warning, "unmarked-segment", name, message);
     }
 
-    fn at_segment(&mut self, place: &Place) {
-        self.place = Place { segment: self.place.segment + 1, ..place.clone() };
+    fn at(&mut self, spot: Spot) {
+        (self.place.offset, self.place.line, self.place.column) =
+            (spot.offset, spot.line, spot.column);
+    }
+
+    fn at_segment(&mut self, spot: Spot) {
+        self.at(spot);
+        self.place.segment += 1;
     }
 
     /// The limits, at byte `end` of the input.

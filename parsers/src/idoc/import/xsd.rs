@@ -41,7 +41,7 @@ pub fn xsd(bytes: &[u8]) -> Result<Schema, Vec<Problem>> {
         };
         match token {
             Token::Start(start) => {
-                import.place = events.place().clone();
+                import.place = events.spot().place();
                 import.start(&start);
             }
             Token::End => import.end(),

@@ -3,11 +3,12 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::encoding::Spot;
 use crate::idoc::assemble::Assembly;
 use crate::idoc::read::{ReadOptions, Reader as FlatReader};
 use crate::idoc::types::Types;
 use crate::idoc::xml::tree::{Records, Tree};
-use crate::reading::{FrameError, Limits, Place, Reading};
+use crate::reading::{FrameError, Limits, Reading};
 use crate::xml::events::{Events, Token};
 
 /// The IDocs of an XML document, in any dialect. See the [module](super).
@@ -68,13 +69,13 @@ impl<R: BufRead> Reader<R> {
                     name == "IDOC"
                 }
                 Token::Eof if self.found => return Ok(None),
-                Token::Eof if self.events.place().offset == 0 => return Ok(None),
+                Token::Eof if self.events.position() == 0 => return Ok(None),
                 Token::Eof => return Err(self.events.error("not-idoc", "no element IDOC")),
                 _ => continue,
             };
             self.found = true;
-            let place = self.events.place().clone();
-            let reading = if dialect { self.tree(&place)? } else { self.records(&place)? };
+            let spot = self.events.spot();
+            let reading = if dialect { self.tree(spot)? } else { self.records(spot)? };
             if reading.is_some() {
                 return Ok(reading);
             }
@@ -82,22 +83,26 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// An IDoc of a SAP dialect.
-    fn tree(&mut self, begin: &Place) -> Result<Option<Reading>, FrameError> {
+    fn tree(&mut self, begin: Spot) -> Result<Option<Reading>, FrameError> {
         let assembly = Assembly::new(&self.limits, self.options, begin.offset);
         let mut tree = Tree::new(assembly, &self.types, &self.root);
         loop {
             match self.events.next(&mut self.buffer)? {
                 Token::Start(start) => {
-                    let marked = start.attributes_raw().contains("SEGMENT");
-                    tree.start(start.local_name().as_ref(), marked, self.events.place());
+                    let attributes = start.attributes_raw();
+                    let marked = !attributes.is_empty() && attributes.contains("SEGMENT");
+                    tree.start(start.local_name().as_ref(), marked, self.events.spot());
                 }
-                Token::Text(text) => tree.text(&text, self.events.place()),
+                Token::Text(text) => tree.text(&text, &mut self.events),
                 Token::Character(c) => {
-                    tree.text(c.encode_utf8(&mut [0; 4]), self.events.place());
+                    tree.text(c.encode_utf8(&mut [0; 4]), &mut self.events);
                 }
                 Token::End => {
-                    let end = self.events.position();
-                    if tree.end(end, self.events.place())? {
+                    if !tree.end(&mut self.events)? {
+                        continue;
+                    }
+                    {
+                        let end = self.events.position();
                         let (document, problems) = tree.finish();
                         let span = begin.offset..end;
                         return Ok(Some(Reading { document, problems, span }));
@@ -109,17 +114,17 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// An IDoc of the Microsoft dialect; `None` where it is a flat file, which is read then.
-    fn records(&mut self, begin: &Place) -> Result<Option<Reading>, FrameError> {
+    fn records(&mut self, begin: Spot) -> Result<Option<Reading>, FrameError> {
         let assembly = Assembly::new(&self.limits, self.options, begin.offset);
         let mut records = Records::new(assembly, &self.types);
         loop {
             match self.events.next(&mut self.buffer)? {
                 Token::Start(start) => {
-                    records.start(start.local_name().as_ref(), self.events.place());
+                    records.start(start.local_name().as_ref(), self.events.spot());
                 }
-                Token::Text(text) => records.text(&text, self.events.place()),
+                Token::Text(text) => records.text(&text, self.events.spot()),
                 Token::Character(c) => {
-                    records.text(c.encode_utf8(&mut [0; 4]), self.events.place());
+                    records.text(c.encode_utf8(&mut [0; 4]), self.events.spot());
                 }
                 Token::End => {
                     let end = self.events.position();

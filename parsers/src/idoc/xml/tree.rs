@@ -1,10 +1,16 @@
 //! The elements of one IDoc to one document.
 
+use std::io::BufRead;
+use std::sync::Arc;
+
 use crate::document::Document;
+use crate::encoding::Spot;
+use crate::fixed::index::Index;
 use crate::idoc::assemble::{Assembly, Value};
 use crate::idoc::control::CONTROL;
 use crate::idoc::types::Types;
-use crate::reading::{FrameError, Place, Problem};
+use crate::reading::{FrameError, Problem};
+use crate::xml::events::Events;
 
 /// What an open element is.
 enum Open {
@@ -28,6 +34,8 @@ pub(super) struct Tree<'t> {
     value: Value,
     control: Vec<Value>,
     begun: bool,
+    /// The type, kept here so that it need not be asked for with every field.
+    kind: Option<Arc<Index>>,
 }
 
 impl<'t> Tree<'t> {
@@ -41,19 +49,20 @@ impl<'t> Tree<'t> {
             value: Value::default(),
             control: Vec::new(),
             begun: false,
+            kind: None,
         }
     }
 
     /// An element begins; `marked` where it says that it is a segment.
-    pub(super) fn start(&mut self, name: &str, marked: bool, place: &Place) {
+    pub(super) fn start(&mut self, name: &str, marked: bool, spot: Spot) {
         if self.pending {
             // What looked like a field has elements.
             let value = std::mem::take(&mut self.value);
             self.pending = false;
             if value.text.bytes().any(|byte| !byte.is_ascii_whitespace()) {
-                self.assembly.stray_text(&value.place);
+                self.assembly.stray_text(value.spot);
             }
-            self.segment(&value.name, false, &value.place);
+            self.segment(&value.name, false, value.spot);
         }
         let is_segment = match self.open.last() {
             None if name == CONTROL && !self.begun => {
@@ -65,19 +74,19 @@ impl<'t> Tree<'t> {
             Some(_) => marked,
         };
         if is_segment {
-            return self.segment(&decoded(name), marked, place);
+            return self.segment(&decoded(name), marked, spot);
         }
         self.pending = true;
         self.value.name.clear();
         push_decoded(name, &mut self.value.name);
         self.value.text.clear();
-        self.value.place.clone_from(place);
+        self.value.spot = spot;
     }
 
-    fn segment(&mut self, name: &str, marked: bool, place: &Place) {
-        self.begin(place);
+    fn segment(&mut self, name: &str, marked: bool, spot: Spot) {
+        self.begin(spot);
         let in_known = !matches!(self.open.last(), Some(Open::Unknown));
-        let open = if in_known && self.assembly.tree_open(name, place) {
+        let open = if in_known && self.assembly.tree_open(name, spot) {
             Open::Segment { hint: 0 }
         } else {
             if !in_known {
@@ -86,30 +95,31 @@ impl<'t> Tree<'t> {
             Open::Unknown
         };
         if !marked {
-            self.assembly.unmarked("", place);
+            self.assembly.unmarked("", spot);
         }
         self.open.push(open);
     }
 
     /// Opens the document, with what is known of its control record.
-    fn begin(&mut self, place: &Place) {
+    fn begin(&mut self, spot: Spot) {
         if !self.begun {
             self.begun = true;
             let control = std::mem::take(&mut self.control);
-            self.assembly.tree_control(place, &control, &decoded(self.root), self.types);
+            self.assembly.tree_control(spot, &control, &decoded(self.root), self.types);
+            self.kind = self.assembly.kind();
         }
     }
 
-    pub(super) fn text(&mut self, text: &str, place: &Place) {
+    pub(super) fn text<R: BufRead>(&mut self, text: &str, events: &mut Events<R>) {
         if self.pending {
             self.value.text.push_str(text);
         } else if text.bytes().any(|byte| !byte.is_ascii_whitespace()) {
-            self.assembly.stray_text(place);
+            self.assembly.stray_text(events.spot());
         }
     }
 
-    /// An element ends at byte `end`; says whether it was the IDoc.
-    pub(super) fn end(&mut self, end: u64, place: &Place) -> Result<bool, FrameError> {
+    /// An element ends; says whether it was the IDoc.
+    pub(super) fn end<R: BufRead>(&mut self, events: &mut Events<R>) -> Result<bool, FrameError> {
         if self.pending {
             self.pending = false;
             let kept = self.value.text.trim_end_matches(' ').len();
@@ -117,22 +127,22 @@ impl<'t> Tree<'t> {
             match self.open.last_mut() {
                 Some(Open::Control) => self.control.push(std::mem::take(&mut self.value)),
                 Some(Open::Segment { hint }) => {
-                    self.assembly.tree_field(&self.value, hint, true);
+                    self.assembly.tree_field(&self.value, hint, self.kind.as_deref());
                 }
-                _ => self.assembly.tree_field(&self.value, &mut 0, false),
+                _ => self.assembly.tree_field(&self.value, &mut 0, None),
             }
             return Ok(false);
         }
         match self.open.pop() {
             None => {
-                self.begin(place);
+                self.begin(events.spot());
                 return Ok(true);
             }
-            Some(Open::Control) => self.begin(place),
+            Some(Open::Control) => self.begin(events.spot()),
             Some(Open::Segment { .. }) => self.assembly.tree_close(),
             Some(Open::Unknown) => self.assembly.tree_close_unknown(),
         }
-        self.assembly.check_tree_limits(end)?;
+        self.assembly.check_tree_limits(events.position())?;
         Ok(false)
     }
 
@@ -150,7 +160,7 @@ pub(super) struct Records<'t> {
     /// The depth at which a segment is open.
     segment: Option<usize>,
     name: String,
-    place: Place,
+    spot: Spot,
     values: Vec<Value>,
     begun: bool,
     /// The flat file, where there are no elements.
@@ -169,7 +179,7 @@ impl<'t> Records<'t> {
             depth: 0,
             segment: None,
             name: String::new(),
-            place: Place::default(),
+            spot: Spot::default(),
             values: Vec::new(),
             begun: false,
             text: String::new(),
@@ -177,29 +187,25 @@ impl<'t> Records<'t> {
         }
     }
 
-    pub(super) fn start(&mut self, name: &str, place: &Place) {
+    pub(super) fn start(&mut self, name: &str, spot: Spot) {
         self.depth += 1;
         match self.segment {
             None if name.ends_with("GRP") => {}
             None => {
                 self.segment = Some(self.depth);
                 self.name = decoded(name);
-                self.place.clone_from(place);
+                self.spot = spot;
                 self.values.clear();
             }
-            Some(_) => self.values.push(Value {
-                name: decoded(name),
-                text: String::new(),
-                place: place.clone(),
-            }),
+            Some(_) => self.values.push(Value { name: decoded(name), text: String::new(), spot }),
         }
     }
 
-    pub(super) fn text(&mut self, text: &str, place: &Place) {
+    pub(super) fn text(&mut self, text: &str, spot: Spot) {
         match (self.segment, self.values.last_mut()) {
             (Some(at), Some(value)) if self.depth > at => value.text.push_str(text),
             (None, _) if self.depth == 0 => {
-                self.begin.get_or_insert(place.offset);
+                self.begin.get_or_insert(spot.offset);
                 self.text.push_str(text);
             }
             _ => {}
@@ -236,14 +242,14 @@ impl<'t> Records<'t> {
         };
         let numbers = (header("SEGNUM"), header("PSGNUM"));
         self.values.retain(|value| !value.name.starts_with(HEADER) && value.name != "SEGMENTPAD");
-        self.assembly.tree_record(&self.name, numbers, (&self.values, &self.place));
+        self.assembly.tree_record(&self.name, numbers, (&self.values, self.spot));
     }
 
     fn begin_document(&mut self) {
         if !self.begun {
             self.begun = true;
             let control = if self.name == CONTROL { self.values.as_slice() } else { &[] };
-            self.assembly.tree_control(&self.place, control, "", self.types);
+            self.assembly.tree_control(self.spot, control, "", self.types);
         }
     }
 
@@ -260,6 +266,9 @@ fn decoded(element: &str) -> String {
 }
 
 fn push_decoded(element: &str, name: &mut String) {
+    if memchr::memchr(b'_', element.as_bytes()).is_none() {
+        return name.push_str(element);
+    }
     let mut rest = element;
     while let Some(at) = rest.find("_-") {
         name.push_str(rest.get(..at).unwrap_or_default());
