@@ -66,6 +66,7 @@ impl Source {
             || inside.contains("/tests/")
             || inside.ends_with("tests.rs")
             || inside.starts_with("benches/")
+            || inside.starts_with("parsers/benches/")
     }
 
     /// The lines before the inline tests, comments blanked, numbered from 1.
