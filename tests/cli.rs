@@ -43,7 +43,11 @@ fn fed(folder: &Path, arguments: &[&str], input: &[u8]) -> Said {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input).unwrap();
+    // A command that ends before it reads its input closes the pipe; that is for its code to say.
+    match child.stdin.take().unwrap().write_all(input) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => panic!("{error}"),
+        _ => {}
+    }
     let output = child.wait_with_output().unwrap();
     Said {
         code: output.status.code(),
