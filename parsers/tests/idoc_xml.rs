@@ -57,7 +57,7 @@ fn read_flat(bytes: &[u8], types: &Arc<Types>) -> Vec<Reading> {
 fn schema_of<'t>(
     document: &Document,
     types: &'t Types,
-) -> Option<&'t Arc<waybill_parsers::Schema>> {
+) -> Option<&'t Arc<Schema>> {
     let control = document.root().child("EDI_DC40")?;
     let text = |name| control.child(name).map_or("", |field| field.text());
     types.find(text("IDOCTYP"), text("CIMTYP"))
