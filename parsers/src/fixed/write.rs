@@ -212,7 +212,7 @@ impl<'a> Writer<'a> {
         let length = field.length.unwrap_or(0) as usize;
         let given = given.trim_end_matches(' ');
         let count = counted(field).map(|record| self.counts.get(record).copied().unwrap_or(0));
-        if let (Some(count), Ok(given)) = (count, given.parse::<u64>())
+        if let (Some(count), Ok(given)) = (count, given.trim_start().parse::<u64>())
             && count != given
         {
             let message = format!("there are {count} of these records, but {given} are counted");

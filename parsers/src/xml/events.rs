@@ -129,6 +129,12 @@ impl<R: BufRead> Events<R> {
                     let message = format!("nested deeper than {} levels", self.deepest);
                     return Err(self.error("too-deep", message));
                 }
+                let first = start.name().as_ref().bytes().next();
+                let begins =
+                    |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..);
+                if !first.is_some_and(begins) {
+                    return Err(self.error("not-xml", "an element whose name is none"));
+                }
                 if self.ended && self.depth == 1 {
                     return Err(self.error("trailing-data", "a second root element"));
                 }
