@@ -54,10 +54,7 @@ fn read_flat(bytes: &[u8], types: &Arc<Types>) -> Vec<Reading> {
     reader.collect::<Result<_, _>>().unwrap()
 }
 
-fn schema_of<'t>(
-    document: &Document,
-    types: &'t Types,
-) -> Option<&'t Arc<Schema>> {
+fn schema_of<'t>(document: &Document, types: &'t Types) -> Option<&'t Arc<Schema>> {
     let control = document.root().child("EDI_DC40")?;
     let text = |name| control.child(name).map_or("", |field| field.text());
     types.find(text("IDOCTYP"), text("CIMTYP"))
