@@ -10,14 +10,14 @@ use crate::segment::{Decoded, Level, Mode, Segment, place_in, place_of, value};
 #[inline]
 pub(super) fn is_odd(segment: &Segment<'_>, how: Decoded, mode: Mode) -> bool {
     let separators = segment.separators();
-    let is_escaped = || segment.marks().iter().any(|mark| mark.is_escaped());
     how != Decoded::Exact
         || segment.has_controls()
         || !segment.is_terminated()
         || !is_tag(segment.tag())
         || mode == Mode::Strict
         || segment.bytes().get(3) == Some(&separators.component)
-        || is_escaped() && separators.release.is_some_and(|byte| has_needless(segment, byte))
+        || segment.is_escaped()
+            && separators.release.is_some_and(|byte| has_needless(segment, byte))
 }
 
 #[inline]
@@ -108,7 +108,8 @@ pub(super) fn check(level: &mut Level, segment: &Segment<'_>, syntax: &Syntax, n
         level.report(fault.rule, &place, fault.message);
     }
     // Segments of a message had their characters checked when they were taken.
-    if !matches!(segment.tag(), b"UNT" | b"UNP") {
+    let is_taken = matches!(segment.tag(), b"UNT" | b"UNP");
+    if !is_taken && (level.mode == Mode::Strict || !segment.is_plain()) {
         let mut text = String::new();
         let how = syntax.charset.decode(segment.bytes(), &mut text);
         check_text(level, segment, syntax, (number, how));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use crate::edifact::checks::is_tag;
 use crate::edifact::rules;
 use crate::edifact::state::{Group, Interchange};
 use crate::edifact::syntax::{Repetition, Syntax, service_string};
@@ -116,11 +117,12 @@ impl<R: Read> Reader<R> {
             if self.state.interchange.is_none() || self.state.is_between() {
                 self.begin()?;
             }
-            let Some(segment) = self.segments.next()? else {
+            if !self.next_to_look_at()? {
                 self.is_ended = true;
                 self.state.close_interchange();
                 continue;
-            };
+            }
+            let segment = self.segments.last();
             let mut then = self.state.segment(segment, true)?;
             if then == Then::Again {
                 self.segments.rewind();
@@ -137,6 +139,19 @@ impl<R: Read> Reader<R> {
                 Then::Continue | Then::Again => {}
             }
         }
+    }
+
+    /// Reads to the next segment that is more than data of the open message; says whether there is
+    /// one.
+    fn next_to_look_at(&mut self) -> Result<bool, FrameError> {
+        let ReadOptions { mode, limits, .. } = self.state.options;
+        let Some(level) = self.state.message.as_mut().filter(|_| mode == Mode::Lenient) else {
+            return Ok(self.segments.next()?.is_some());
+        };
+        let taken = level.take_plain(&mut self.segments, &limits, is_data)?;
+        self.state.count += taken.count;
+        self.state.end = taken.end.unwrap_or(self.state.end);
+        Ok(taken.is_left)
     }
 
     /// Finds the separators of what begins here; says whether an interchange does.
@@ -244,6 +259,12 @@ impl<R: Read> Iterator for Reader<R> {
         }
         read.transpose()
     }
+}
+
+/// Whether the tag is that of a segment of a message, as nearly all are.
+#[inline]
+fn is_data(tag: &[u8]) -> bool {
+    is_tag(tag) && !tag.starts_with(b"UN")
 }
 
 /// Whether the bytes begin with UNB and a separator.

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::io::Read;
 
 use crate::document::Builder;
 use crate::path::append_name;
-use crate::reading::{Limits, Place, Problem, Problems, Reading, Severity};
+use crate::reading::{FrameError, Limits, Place, Problem, Problems, Reading, Severity};
+use crate::segment::lexer::Segments;
 use crate::segment::text::Charset;
 use crate::segment::token::Segment;
-use crate::segment::tree::{Nodes, put_segment};
+use crate::segment::tree::{Nodes, put_plain, put_segment};
 
 /// The name of the group of header segments in every document of a message.
 pub const ENVELOPE: &str = "envelope";
@@ -113,11 +115,53 @@ impl Level {
         put_segment(&mut self.builder, segment, charset, offset, nodes);
     }
 
+    /// Takes segments as long as they need no second look: plain ones with a tag that passes.
+    ///
+    /// The last result is whether a segment is left that does, as [`Segments::last`]; without one
+    /// the input has ended.
+    #[inline]
+    pub(crate) fn take_plain<R: Read>(
+        &mut self,
+        segments: &mut Segments<R>,
+        limits: &Limits,
+        passes: impl Fn(&[u8]) -> bool,
+    ) -> Result<Taken, FrameError> {
+        let mut taken = Taken { count: 0, end: None, is_left: true };
+        let longest = limits.document.min(u32::MAX as usize);
+        loop {
+            let Some(segment) = segments.next()? else {
+                taken.is_left = false;
+                break;
+            };
+            let offset = self.offset(segment.offset());
+            let fits = offset.saturating_add(segment.bytes().len()) <= longest
+                && self.builder.len() < limits.nodes;
+            if !fits || !passes(segment.tag()) || !segment.is_plain() {
+                break;
+            }
+            put_plain(&mut self.builder, &segment, offset);
+            taken.count += 1;
+            taken.end = Some(end_of(&segment));
+        }
+        self.count += taken.count;
+        Ok(taken)
+    }
+
     pub(crate) fn finish(mut self, end: u64) -> Reading {
         let document = self.builder.finish();
         let start = self.start.offset;
         Reading { document, problems: self.problems.finish(), span: start..end.max(start) }
     }
+}
+
+/// What [`Level::take_plain`] took.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) count: u64,
+    /// Where the last of them ends.
+    pub(crate) end: Option<u64>,
+    /// Whether a segment is left.
+    pub(crate) is_left: bool,
 }
 
 /// The references of one interchange or group.

@@ -1,11 +1,13 @@
 //! Bytes to segments.
 
+mod marks;
+
 use std::io::Read;
 
 use crate::reading::{FrameError, Limits, Place};
-use crate::segment::scan::{BLOCK, Needles};
+use crate::segment::scan::{Found, Needles};
 use crate::segment::separators::{Class, Classes, Separators, is_blank};
-use crate::segment::token::{Mark, Segment};
+use crate::segment::token::{Mark, Segment, place};
 use crate::segment::window::Window;
 
 /// The segments of an input, lent one at a time.
@@ -25,18 +27,21 @@ pub struct Segments<R> {
     next: usize,
     /// Where the segment lent last begins and ends in the window.
     lent: (usize, usize),
-    /// The block that is scanned, and the bits of it that were not seen yet.
+    /// The block that is scanned, and what in it was not seen yet.
     block: usize,
-    bits: u64,
+    found: Found,
     has_controls: bool,
+    /// Whether a block of the segment has a byte above 0x7f.
+    is_high: bool,
+    has_escapes: bool,
     is_terminated: bool,
     /// Whether terminators end lines or have several bytes.
     ends_oddly: bool,
     /// Line ends before `next`, and where its line begins in the input.
     lines: u64,
     line_start: u64,
-    /// Line and column of the segment lent last.
-    place: (u64, u32),
+    /// `lines` and `line_start` for the segment lent last.
+    place: (u64, u64),
 }
 
 /// What a scan came to.
@@ -54,19 +59,21 @@ impl<R: Read> Segments<R> {
             classes: Classes::new(&separators),
             needles: Needles::new(&separators),
             separators,
-            longest: limits.record.clamp(256, Mark::LONGEST),
+            longest: limits.record.clamp(256, u32::MAX as usize),
             most_marks: limits.nodes.max(256),
             marks: Vec::with_capacity(256),
             next: 0,
             lent: (0, 0),
             block: 0,
-            bits: 0,
+            found: Found::default(),
             has_controls: false,
+            is_high: false,
+            has_escapes: false,
             is_terminated: true,
             ends_oddly: separators.ends_oddly(),
             lines: 0,
             line_start: 0,
-            place: (1, 1),
+            place: (0, 0),
         }
     }
 
@@ -98,8 +105,7 @@ impl<R: Read> Segments<R> {
 
     /// The place of the next byte.
     pub fn next_place(&self) -> Place {
-        let (line, column) = self.line_and_column(self.next);
-        Place { offset: self.offset(), line, column, ..Place::default() }
+        place(self.offset(), self.lines, self.line_start)
     }
 
     /// The next bytes, at most `count` of them; fewer only at the end of the input.
@@ -166,7 +172,7 @@ impl<R: Read> Segments<R> {
                 None => return Ok(None),
             },
         };
-        self.place = self.line_and_column(self.next);
+        self.place = (self.lines, self.line_start);
         self.lent = (self.next, end);
         self.next = if self.is_terminated { end + 1 } else { self.window.filled() };
         if self.has_controls || self.ends_oddly {
@@ -184,9 +190,11 @@ impl<R: Read> Segments<R> {
             marks: &self.marks,
             separators: &self.separators,
             offset: self.window.offset(from),
-            line: self.place.0,
-            column: self.place.1,
+            lines: self.place.0,
+            line_start: self.place.1,
             controls: self.has_controls,
+            high: self.is_high,
+            escaped: self.has_escapes,
             terminated: self.is_terminated,
         }
     }
@@ -223,10 +231,10 @@ impl<R: Read> Segments<R> {
             return Ok(false);
         }
         self.marks.truncate(token);
-        self.marks.push(Mark::new(length, Class::Terminator as u8, false));
+        self.marks.push(Mark::new(length));
         self.lent = (from, from + length);
         self.next = from + length + 1;
-        (self.has_controls, self.is_terminated) = (false, true);
+        (self.has_controls, self.is_terminated, self.is_high) = (false, true, true);
         self.after_odd_segment();
         self.rescan();
         Ok(true)
@@ -265,82 +273,17 @@ impl<R: Read> Segments<R> {
             return None;
         }
         self.marks.retain(|mark| mark.at() < length);
-        let is_escaped = self.separators.release.is_some();
-        self.marks.push(Mark::new(length, Class::Terminator as u8, is_escaped));
+        self.marks.push(Mark::new(length));
+        let data = rest.get(..length).unwrap_or_default();
+        self.has_controls = data.iter().any(|byte| self.classes.of(*byte) == Class::Control);
         // Nothing is left to be scanned.
-        (self.is_terminated, self.block, self.bits) = (false, filled, 0);
+        (self.is_terminated, self.block, self.found) = (false, filled, Found::default());
+        (self.is_high, self.has_escapes) = (true, true);
         Some(from + length)
     }
 
     fn error(&self, code: &'static str, message: String) -> FrameError {
         FrameError { code, message, place: self.next_place() }
-    }
-
-    /// Marks the tokens of the segment that begins at `next`.
-    #[inline]
-    fn scan(&mut self) -> Scan {
-        let (from, filled) = (self.next, self.window.filled());
-        let (mut block, mut bits) = (self.block, self.bits);
-        let bytes = self.window.bytes();
-        // Bytes before this one are data, or were seen.
-        let mut resume = from;
-        let mut escaped = false;
-        let mut has_controls = false;
-        self.marks.clear();
-        loop {
-            while bits == 0 {
-                block += BLOCK;
-                if block >= filled {
-                    return Scan::Short;
-                }
-                bits = self.window.block(block).map_or(0, |bytes| self.needles.find(bytes));
-                if filled - block < BLOCK {
-                    bits &= (1 << (filled - block)) - 1;
-                }
-                if self.marks.len() > self.most_marks {
-                    return Scan::TooMany;
-                }
-            }
-            let at = block + bits.trailing_zeros() as usize;
-            bits &= bits - 1;
-            if at < resume {
-                continue;
-            }
-            let Some(byte) = bytes.get(at).copied() else { return Scan::Short };
-            let class = self.classes.of(byte);
-            // One branch for all separators: which one it is cannot be predicted.
-            if class as u8 <= Class::Terminator as u8 {
-                self.marks.push(Mark::new(at - from, class as u8, escaped));
-                escaped = false;
-                if class == Class::Terminator {
-                    (self.block, self.bits, self.has_controls) = (block, bits, has_controls);
-                    return Scan::End(at);
-                }
-            } else if class == Class::Release {
-                (escaped, resume) = (true, at + 2);
-            } else if class == Class::Control {
-                has_controls = true;
-                if byte == ESCAPE && self.separators.shifts {
-                    match shifted(bytes.get(at..).unwrap_or_default()) {
-                        Some(length) => resume = at + length,
-                        None => return Scan::Short,
-                    }
-                }
-            }
-        }
-    }
-
-    /// Forgets what was scanned, as the bytes or their meaning have changed.
-    fn rescan(&mut self) {
-        self.block = self.next - self.next % BLOCK;
-        let filled = self.window.filled();
-        self.bits = match self.window.block(self.block) {
-            Some(block) if self.block < filled => self.needles.find(block),
-            _ => 0,
-        };
-        if filled.saturating_sub(self.block) < BLOCK {
-            self.bits &= (1_u64 << filled.saturating_sub(self.block)) - 1;
-        }
     }
 
     fn refill(&mut self) -> Result<bool, FrameError> {
@@ -379,22 +322,6 @@ impl<R: Read> Segments<R> {
         self.lines += 1;
         self.line_start = self.window.offset(at) + 1;
     }
-
-    fn line_and_column(&self, at: usize) -> (u64, u32) {
-        let column = self.window.offset(at).saturating_sub(self.line_start) + 1;
-        (self.lines + 1, u32::try_from(column).unwrap_or(u32::MAX))
-    }
-}
-
-const ESCAPE: u8 = 0x1b;
-
-/// The length of a part in another character set of ISO 2022, from its escape sequence to the one
-/// that shifts back to a set of single bytes (`ESC ( F`).
-fn shifted(bytes: &[u8]) -> Option<usize> {
-    if bytes.get(1) == Some(&b'(') {
-        return Some(3);
-    }
-    memchr::memmem::find(bytes, b"\x1b(").map(|at| at + 3)
 }
 
 #[cfg(test)]

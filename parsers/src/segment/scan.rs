@@ -9,7 +9,8 @@ use crate::segment::separators::Separators;
 /// Bytes that are scanned at once.
 pub(super) const BLOCK: usize = 64;
 
-/// The bytes that a scan looks for, besides all control characters.
+/// The bytes that a scan looks for, besides all control characters. What is not there is the same
+/// as one that is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Needles {
     element: u8,
@@ -25,39 +26,68 @@ impl Needles {
         Self {
             element: separators.element,
             component: separators.component,
-            repetition: separators.repetition.unwrap_or(terminator),
+            repetition: separators.repetition.unwrap_or(separators.element),
             release: separators.release.unwrap_or(terminator),
             terminator,
         }
     }
 
-    /// A bit for every byte of the block that is a separator or a control character.
-    #[inline]
-    pub(super) fn find(&self, block: &[u8; BLOCK]) -> u64 {
+    /// What stands in the block.
+    #[inline(always)]
+    pub(super) fn find(&self, block: &[u8; BLOCK]) -> Found {
         let mut flags = [0_u8; BLOCK];
         for (flag, byte) in flags.iter_mut().zip(block) {
             let byte = *byte;
-            *flag = u8::from(byte == self.element)
+            let is_end = u8::from(byte == self.terminator);
+            let is_separator = u8::from(byte == self.element)
                 | u8::from(byte == self.component)
                 | u8::from(byte == self.repetition)
-                | u8::from(byte == self.release)
-                | u8::from(byte == self.terminator)
-                | u8::from(byte < 0x20);
+                | is_end;
+            let is_odd = u8::from(byte == self.release) | u8::from(byte < 0x20);
+            *flag = is_separator | is_end << 1 | (is_odd & !is_separator) << 2;
         }
-        pack(&flags)
+        Found {
+            separators: pack(&flags, 0),
+            ends: pack(&flags, 1),
+            odd: pack(&flags, 2),
+            has_high: block.iter().fold(0, |all, byte| all | byte) >= 0x80,
+        }
     }
 }
 
-/// Packs 64 bytes of 0 or 1 into the bits of a word, the first into the lowest.
-#[inline]
-fn pack(flags: &[u8; BLOCK]) -> u64 {
+/// What stands in a block, a bit for each of its bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Separators of all kinds, terminators among them.
+    pub(super) separators: u64,
+    /// Terminators.
+    pub(super) ends: u64,
+    /// Release and control characters that are no separators.
+    pub(super) odd: u64,
+    /// Whether a byte is above 0x7f.
+    pub(super) has_high: bool,
+}
+
+impl Found {
+    /// Forgets what stands before byte `at`, or from there on.
+    pub(super) fn keep(&mut self, mask: u64) {
+        self.separators &= mask;
+        self.ends &= mask;
+        self.odd &= mask;
+    }
+}
+
+/// Packs bit `bit` of 64 bytes into the bits of a word, the first into the lowest.
+#[inline(always)]
+fn pack(flags: &[u8; BLOCK], bit: u32) -> u64 {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
     // Multiplying moves the lowest bit of each of eight bytes into the highest byte.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let (words, _) = flags.as_chunks::<8>();
-    words
-        .iter()
-        .rev()
-        .fold(0, |mask, word| mask << 8 | u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56)
+    words.iter().rev().fold(0, |mask, word| {
+        let bits = u64::from_le_bytes(*word) >> bit & LOWEST;
+        mask << 8 | bits.wrapping_mul(GATHER) >> 56
+    })
 }
 
 #[cfg(test)]
@@ -65,15 +95,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_separator_sets_its_bit() {
+    fn every_byte_sets_its_bits() {
         let needles = Needles::new(&Separators::EDIFACT);
         for at in 0..BLOCK {
             for byte in 0..=255_u8 {
                 let mut block = [b'A'; BLOCK];
                 block[at] = byte;
-                let expected = b"+:?'".contains(&byte) || byte < 0x20;
-                assert_eq!(needles.find(&block), u64::from(expected) << at, "{byte} at {at}");
+                let bit = |is: bool| u64::from(is) << at;
+                let expected = Found {
+                    separators: bit(b"+:'".contains(&byte)),
+                    ends: bit(byte == b'\''),
+                    odd: bit(byte == b'?' || byte < 0x20),
+                    has_high: byte >= 0x80,
+                };
+                assert_eq!(needles.find(&block), expected, "{byte} at {at}");
             }
         }
+    }
+
+    #[test]
+    fn a_control_character_may_be_a_separator() {
+        let separators = Separators { terminator: b'\n', element: 0x1d, ..Separators::X12 };
+        let mut block = [b'A'; BLOCK];
+        (block[3], block[5], block[9]) = (0x1d, b'\n', b'\r');
+        let found = Needles::new(&separators).find(&block);
+        assert_eq!((found.separators, found.ends, found.odd), (1 << 3 | 1 << 5, 1 << 5, 1 << 9));
     }
 }

@@ -80,13 +80,9 @@ pub(super) fn is_blank(byte: u8) -> bool {
 
 /// What a byte means under some separators.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(super) enum Class {
-    // The first four are stored in marks.
-    Element = 0,
-    Component = 1,
-    Repetition = 2,
-    Terminator = 3,
+    Separator,
+    Terminator,
     Release,
     Control,
     Data,
@@ -109,10 +105,10 @@ impl Classes {
             set(release, Class::Release);
         }
         if let Some(repetition) = separators.repetition {
-            set(repetition, Class::Repetition);
+            set(repetition, Class::Separator);
         }
-        set(separators.component, Class::Component);
-        set(separators.element, Class::Element);
+        set(separators.component, Class::Separator);
+        set(separators.element, Class::Separator);
         set(separators.terminator, Class::Terminator);
         Self(classes)
     }

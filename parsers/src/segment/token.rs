@@ -7,8 +7,7 @@ use std::ops::Range;
 use crate::reading::Place;
 use crate::segment::separators::Separators;
 
-/// The end of a token: its place in the segment, what ends it, and whether it holds a release
-/// character. The place is counted from the first byte of the tag.
+/// The end of a token, counted from the first byte of the tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Mark(u32);
 
@@ -22,32 +21,14 @@ pub(crate) enum Ends {
 }
 
 impl Mark {
-    /// The longest segment that marks can describe.
-    pub(crate) const LONGEST: usize = (u32::MAX >> 3) as usize;
-
     #[inline]
-    pub(super) fn new(at: usize, ends: u8, escaped: bool) -> Self {
-        Self((at as u32) << 3 | u32::from(escaped) << 2 | u32::from(ends))
+    pub(super) fn new(at: usize) -> Self {
+        Self(at as u32)
     }
 
     #[inline]
     pub(crate) fn at(self) -> usize {
-        (self.0 >> 3) as usize
-    }
-
-    #[inline]
-    pub(crate) fn is_escaped(self) -> bool {
-        self.0 & 4 != 0
-    }
-
-    #[inline]
-    pub(crate) fn ends(self) -> Ends {
-        match self.0 & 3 {
-            0 => Ends::Element,
-            1 => Ends::Component,
-            2 => Ends::Repetition,
-            _ => Ends::Segment,
-        }
+        self.0 as usize
     }
 }
 
@@ -58,9 +39,12 @@ pub struct Segment<'a> {
     pub(super) marks: &'a [Mark],
     pub(super) separators: &'a Separators,
     pub(super) offset: u64,
-    pub(super) line: u64,
-    pub(super) column: u32,
+    /// Line ends before the segment, and where its line begins in the input.
+    pub(super) lines: u64,
+    pub(super) line_start: u64,
     pub(super) controls: bool,
+    pub(super) high: bool,
+    pub(super) escaped: bool,
     pub(super) terminated: bool,
 }
 
@@ -90,7 +74,7 @@ impl<'a> Segment<'a> {
 
     /// Where the segment begins, for a problem.
     pub fn place(&self) -> Place {
-        Place { offset: self.offset, line: self.line, column: self.column, ..Place::default() }
+        place(self.offset, self.lines, self.line_start)
     }
 
     /// Whether a byte below 0x20 stands in the segment that is no separator.
@@ -98,9 +82,31 @@ impl<'a> Segment<'a> {
         self.controls
     }
 
+    /// Whether the segment has release characters.
+    #[inline]
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.escaped
+    }
+
+    /// Whether the segment may hold bytes above 0x7f.
+    #[inline]
+    pub(crate) fn may_be_high(&self) -> bool {
+        self.high
+    }
+
     /// Whether the segment has its terminator. The last one of an input may lack it.
     pub fn is_terminated(&self) -> bool {
         self.terminated
+    }
+
+    /// Whether it is ASCII that means what it says: no release or control characters, no
+    /// repetitions, nothing behind the tag but elements, and a terminator.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        let is_odd = self.controls | self.high | self.escaped | !self.terminated;
+        let is_odd = is_odd || self.bytes.get(self.tag().len()) == Some(&self.separators.component);
+        let repetition = self.separators.repetition;
+        !is_odd && repetition.is_none_or(|byte| memchr::memchr(byte, self.bytes).is_none())
     }
 
     /// Whether nothing stands before the terminator.
@@ -146,7 +152,7 @@ impl<'a> Segment<'a> {
     pub(crate) fn position_of(&self, at: usize) -> (usize, usize) {
         let (mut element, mut component) = (0, 1);
         for mark in self.marks.iter().take_while(|mark| mark.at() < at) {
-            match mark.ends() {
+            match self.ends(*mark) {
                 Ends::Component => component += 1,
                 Ends::Repetition => component = 1,
                 Ends::Element | Ends::Segment => (element, component) = (element + 1, 1),
@@ -162,17 +168,28 @@ impl<'a> Segment<'a> {
         self.marks.iter().any(|mark| {
             let is_empty = mark.at() == from;
             let is_inner = was_inner;
-            was_inner = matches!(mark.ends(), Ends::Component | Ends::Repetition);
+            was_inner = matches!(self.ends(*mark), Ends::Component | Ends::Repetition);
             let is_first = from == 0;
             from = mark.at() + 1;
             is_empty
                 && !is_first
-                && match mark.ends() {
+                && match self.ends(*mark) {
                     Ends::Component => false,
                     Ends::Repetition | Ends::Element => is_inner,
                     Ends::Segment => true,
                 }
         })
+    }
+
+    /// What ends the token of a mark.
+    #[inline]
+    pub(crate) fn ends(&self, mark: Mark) -> Ends {
+        match self.bytes.get(mark.at()).copied() {
+            None => Ends::Segment,
+            Some(byte) if byte == self.separators.element => Ends::Element,
+            Some(byte) if byte == self.separators.component => Ends::Component,
+            Some(_) => Ends::Repetition,
+        }
     }
 
     fn raw(&self, mark: usize) -> Raw<'a> {
@@ -181,7 +198,7 @@ impl<'a> Segment<'a> {
         let Some(mark) = self.marks.get(mark) else {
             return Raw { bytes: b"", at: from, release: None };
         };
-        let release = if mark.is_escaped() { self.separators.release } else { None };
+        let release = if self.escaped { self.separators.release } else { None };
         Raw { bytes: self.bytes.get(from..mark.at()).unwrap_or_default(), at: from, release }
     }
 }
@@ -192,6 +209,13 @@ impl fmt::Debug for Segment<'_> {
         let (offset, bytes, tokens) = (self.offset, self.bytes.len(), self.marks.len());
         write!(f, "segment at byte {offset}, {bytes} bytes, {tokens} tokens")
     }
+}
+
+/// The place of byte `offset` behind that many line ends, in a line that begins at `line_start`.
+pub(super) fn place(offset: u64, lines: u64, line_start: u64) -> Place {
+    let column = offset.saturating_sub(line_start) + 1;
+    let column = u32::try_from(column).unwrap_or(u32::MAX);
+    Place { offset, line: lines + 1, column, ..Place::default() }
 }
 
 /// The elements of a segment. See [`Segment::elements`].
@@ -206,8 +230,9 @@ impl<'a> Iterator for Elements<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Element<'a>> {
-        let rest = self.segment.marks.get(self.next..)?;
-        let ends = |mark: &Mark| matches!(mark.ends(), Ends::Element | Ends::Segment);
+        let segment = self.segment;
+        let rest = segment.marks.get(self.next..)?;
+        let ends = |mark: &Mark| matches!(segment.ends(*mark), Ends::Element | Ends::Segment);
         let len = rest.iter().position(ends)? + 1;
         let marks = self.next..self.next + len;
         self.next = marks.end;
@@ -231,7 +256,8 @@ impl<'a> Element<'a> {
     /// How many repetitions there are, 1 for an element that is not repeated.
     pub fn repetitions(&self) -> usize {
         let marks = self.segment.marks.get(self.marks.clone()).unwrap_or_default();
-        marks.iter().filter(|mark| mark.ends() == Ends::Repetition).count() + 1
+        let ends = |mark: &&Mark| self.segment.ends(**mark) == Ends::Repetition;
+        marks.iter().filter(ends).count() + 1
     }
 
     /// The components of a repetition, from 0.
@@ -247,7 +273,7 @@ impl<'a> Element<'a> {
 
     fn tokens(&self, repetition: usize) -> impl Iterator<Item = Raw<'a>> + use<'a> {
         let segment = self.segment;
-        let ends = move |mark: usize| segment.marks.get(mark).map(|mark| mark.ends());
+        let ends = move |mark: usize| segment.marks.get(mark).map(|mark| segment.ends(*mark));
         let mut from = self.marks.start;
         for _ in 0..repetition {
             let until = self.marks.clone().skip(from - self.marks.start);
@@ -294,6 +320,9 @@ impl<'a> Raw<'a> {
     pub fn unescaped(&self) -> Cow<'a, [u8]> {
         match self.release {
             None => Cow::Borrowed(self.bytes),
+            Some(release) if memchr::memchr(release, self.bytes).is_none() => {
+                Cow::Borrowed(self.bytes)
+            }
             Some(release) => {
                 let mut out = Vec::with_capacity(self.bytes.len());
                 unescape(self.bytes, release, &mut out);
@@ -302,10 +331,14 @@ impl<'a> Raw<'a> {
         }
     }
 
+    fn is_escaped(&self) -> bool {
+        self.release.is_some_and(|release| self.bytes.contains(&release))
+    }
+
     /// The text, where it is ASCII without release characters; else nothing.
     pub fn as_ascii(&self) -> &'a str {
         match std::str::from_utf8(self.bytes) {
-            Ok(text) if self.release.is_none() && text.is_ascii() => text,
+            Ok(text) if text.is_ascii() && !self.is_escaped() => text,
             _ => "",
         }
     }

@@ -38,34 +38,60 @@ pub(crate) fn put_segment(
     offset: usize,
     nodes: &mut Nodes,
 ) -> Decoded {
-    let text = std::str::from_utf8(segment.bytes()).ok();
-    let text = text.filter(|text| text.is_ascii() && !charset.has_shifts());
+    let is_plain = !segment.is_escaped() && !segment.may_be_high() && !charset.has_shifts();
+    let text = std::str::from_utf8(segment.bytes()).ok().filter(|_| is_plain);
     let mut source = Source { segment, text, charset, offset, worst: Decoded::Exact, nodes };
     let marks = segment.marks();
     let Some(tag) = marks.first().copied() else { return Decoded::Exact };
-    match text.and_then(|text| text.get(..tag.at())).filter(|_| !tag.is_escaped()) {
+    match text.and_then(|text| text.get(..tag.at())) {
         Some(tag) => builder.open(Kind::Segment, tag, offset),
         None => {
             let tag = String::from_utf8_lossy(segment.tag());
             builder.open(Kind::Segment, &tag, offset)
         }
     };
-    let mut at = 1 + marks.iter().take_while(|mark| mark.ends() == Ends::Component).count();
+    let mut at =
+        1 + marks.iter().take_while(|mark| segment.ends(**mark) == Ends::Component).count();
     let mut from = marks.get(at - 1).map_or(0, |mark| mark.at() + 1);
     while let Some(mark) = marks.get(at).copied() {
-        if matches!(mark.ends(), Ends::Element | Ends::Segment) {
+        if matches!(segment.ends(mark), Ends::Element | Ends::Segment) {
             source.put(builder, from, mark);
             (at, from) = (at + 1, mark.at() + 1);
         } else {
             (at, from) = source.put_compound(builder, at, from);
         }
     }
-    if tag.ends() == Ends::Component {
+    if segment.ends(tag) == Ends::Component {
         let nesting: Vec<_> = segment.nesting().map(|raw| raw.as_ascii()).collect();
         builder.put(Kind::Attribute, NESTING, &nesting.join(":"), offset);
     }
     builder.close();
     source.worst
+}
+
+/// Puts a segment that is [plain](Segment::is_plain).
+#[inline]
+pub(super) fn put_plain(builder: &mut Builder, segment: &Segment<'_>, offset: usize) {
+    let text = std::str::from_utf8(segment.bytes()).unwrap_or_default();
+    let component = segment.separators().component;
+    let Some((tag, marks)) = segment.marks().split_first() else { return };
+    builder.open(Kind::Segment, text.get(..tag.at()).unwrap_or_default(), offset);
+    let (mut from, mut is_open) = (tag.at() + 1, false);
+    for mark in marks {
+        let at = mark.at();
+        let has_more = text.as_bytes().get(at) == Some(&component);
+        if has_more && !is_open {
+            builder.open(Kind::Field, "", offset + from);
+            is_open = true;
+        }
+        builder.put(Kind::Field, "", text.get(from..at).unwrap_or_default(), offset + from);
+        if is_open && !has_more {
+            builder.close();
+            is_open = false;
+        }
+        from = at + 1;
+    }
+    builder.close();
 }
 
 /// Copies a header and all below it into a document that begins behind it. A composite element is a field with fields below it.
@@ -118,8 +144,7 @@ impl Source<'_, '_> {
     /// Puts the token from `from` to the mark.
     #[inline]
     fn put(&mut self, builder: &mut Builder, from: usize, mark: Mark) {
-        let plain = if mark.is_escaped() { None } else { self.text };
-        match plain.and_then(|text| text.get(from..mark.at())) {
+        match self.text.and_then(|text| text.get(from..mark.at())) {
             Some(text) => {
                 builder.put(Kind::Field, "", text, self.offset + from);
             }
@@ -132,7 +157,7 @@ impl Source<'_, '_> {
         let raw = self.segment.bytes().get(from..mark.at()).unwrap_or_default();
         text.clear();
         let raw = match self.segment.separators().release {
-            Some(release) if mark.is_escaped() => {
+            Some(release) if self.segment.is_escaped() => {
                 bytes.clear();
                 unescape(raw, release, bytes);
                 bytes.as_slice()
@@ -150,16 +175,17 @@ impl Source<'_, '_> {
     /// the next element begins.
     fn put_compound(&mut self, builder: &mut Builder, at: usize, from: usize) -> (usize, usize) {
         let rest = self.segment.marks().get(at..).unwrap_or_default();
-        let ends = |mark: &Mark| matches!(mark.ends(), Ends::Element | Ends::Segment);
+        let segment = self.segment;
+        let ends = |mark: &Mark| matches!(segment.ends(*mark), Ends::Element | Ends::Segment);
         let count = rest.iter().position(ends).map_or(rest.len(), |last| last + 1);
         let marks = rest.get(..count).unwrap_or_default();
-        let is_list = marks.iter().any(|mark| mark.ends() == Ends::Repetition);
+        let is_list = marks.iter().any(|mark| segment.ends(*mark) == Ends::Repetition);
         if is_list {
             builder.open(Kind::List, "", self.offset + from);
         }
         let (mut from, mut is_open) = (from, false);
         for mark in marks.iter().copied() {
-            let has_more = mark.ends() == Ends::Component;
+            let has_more = segment.ends(mark) == Ends::Component;
             if has_more && !is_open {
                 builder.open(Kind::Field, "", self.offset + from);
                 is_open = true;

@@ -23,7 +23,7 @@ pub(super) fn is_odd(segment: &Segment<'_>, how: Decoded, mode: Mode) -> bool {
 }
 
 #[inline]
-fn is_tag(tag: &[u8]) -> bool {
+pub(super) fn is_tag(tag: &[u8]) -> bool {
     let is_part = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
     matches!(tag, [first, rest @ ..] if first.is_ascii_uppercase()
         && (1..=2).contains(&rest.len()) && rest.iter().all(is_part))

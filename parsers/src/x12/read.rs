@@ -6,6 +6,7 @@ use std::io::Read;
 use crate::document::Document;
 use crate::reading::{FrameError, Limits, Place};
 use crate::segment::{Level, Mode, Nodes, Part, References, Rule, Segments, Separators};
+use crate::x12::checks::is_tag;
 use crate::x12::isa::{self, Header};
 use crate::x12::rules;
 
@@ -136,11 +137,12 @@ impl<R: Read> Reader<R> {
             if self.state.interchange.is_none() {
                 self.begin()?;
             }
-            let Some(segment) = self.segments.next()? else {
+            if !self.next_to_look_at()? {
                 self.is_ended = true;
                 self.state.close_interchange();
                 continue;
-            };
+            }
+            let segment = self.segments.last();
             match self.state.segment(segment)? {
                 Then::Continue => {}
                 Then::Again => {
@@ -163,6 +165,19 @@ impl<R: Read> Reader<R> {
                 }
             }
         }
+    }
+
+    /// Reads to the next segment that is more than data of the open set; says whether there is
+    /// one.
+    fn next_to_look_at(&mut self) -> Result<bool, FrameError> {
+        let ReadOptions { mode, limits, .. } = self.state.options;
+        let Some(level) = self.state.set.as_mut().filter(|_| mode == Mode::Lenient) else {
+            return Ok(self.segments.next()?.is_some());
+        };
+        let taken = level.take_plain(&mut self.segments, &limits, is_data)?;
+        self.state.count += taken.count;
+        self.state.end = taken.end.unwrap_or(self.state.end);
+        Ok(taken.is_left)
     }
 
     /// Reads the header of what begins here, if it is one.
@@ -286,4 +301,14 @@ impl<R: Read> Iterator for Reader<R> {
         }
         read.transpose()
     }
+}
+
+/// Whether the tag is that of a segment of a set, as nearly all are.
+#[inline]
+fn is_data(tag: &[u8]) -> bool {
+    let is_known = matches!(
+        tag,
+        [b'S' | b'G', _] | [b'I', b'S' | b'E', _] | [b'B', b'I' | b'D', _] | [b'T', b'A', _]
+    );
+    is_tag(tag) && !is_known
 }
