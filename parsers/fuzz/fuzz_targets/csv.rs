@@ -1,3 +1,5 @@
+//! Delimited files: any bytes.
+
 #![no_main]
 
 mod laws;

@@ -1,3 +1,5 @@
+//! Flat IDocs: any bytes, and back.
+
 #![no_main]
 
 mod laws;

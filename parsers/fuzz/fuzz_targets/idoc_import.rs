@@ -1,3 +1,5 @@
+//! Exports and definition files: any bytes.
+
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,3 +1,5 @@
+//! IDoc-XML: any bytes, and back.
+
 #![no_main]
 
 mod laws;

@@ -1,3 +1,5 @@
+//! JSON Lines: any bytes.
+
 #![no_main]
 
 mod laws;

@@ -1,3 +1,5 @@
+//! VDA: any bytes, and back.
+
 #![no_main]
 
 mod laws;

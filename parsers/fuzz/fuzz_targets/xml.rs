@@ -1,3 +1,5 @@
+//! XML: any bytes, and back.
+
 #![no_main]
 
 mod laws;
