@@ -4,6 +4,8 @@
 
 mod edifact_support;
 
+use std::io::Read as _;
+
 use edifact_support::{Drip, Outcome, cases, check_cases, check_mutations, check_verdicts, corpus};
 use serde_json::Value;
 use waybill_parsers::Limits;
@@ -140,4 +142,28 @@ fn the_size_of_the_reads_makes_no_difference() {
             Reader::new(drip, ReadOptions::default()).filter_map(Result::ok).collect();
         assert_eq!(parts, whole.parts, "{}", case.folder.display());
     }
+}
+
+#[test]
+fn bombs_end_with_a_clear_error_or_within_bounds() {
+    let code = |input: &mut dyn std::io::Read| {
+        let mut last = None;
+        for part in Reader::new(input, ReadOptions::default()) {
+            last = Some(part.map(|part| part.reading().problems.len()).map_err(|error| error.code));
+        }
+        last.unwrap()
+    };
+    let header = b"UNB+UNOC:3+S+R+261122:1200+1'UNH+1+X:D:1:UN'FTX+".as_slice();
+    assert_eq!(code(&mut header.chain(std::io::repeat(b'x'))), Err("too-long"));
+    assert_eq!(code(&mut header.chain(std::io::repeat(b'+'))), Err("too-many-elements"));
+    assert_eq!(code(&mut header.chain(std::io::repeat(b'?'))), Err("too-long"));
+    let segments = "FTX+AAI+++TEXT'".repeat(400_000);
+    let message = [header, b"'", segments.as_bytes()].concat().repeat(12);
+    let limits = Limits { document: 1 << 20, ..Limits::default() };
+    let mut reader =
+        Reader::new(message.as_slice(), ReadOptions { limits, ..ReadOptions::default() });
+    assert_eq!(reader.next().unwrap().unwrap_err().code, "too-large");
+    // A million empty segments: the problems that are kept, and one that counts the others.
+    let empty = std::io::repeat(b'\'').take(1_000_000);
+    assert_eq!(code(&mut header.chain(b"'".as_slice()).chain(empty)), Ok(1));
 }

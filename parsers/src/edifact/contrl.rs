@@ -6,6 +6,7 @@
 //! on; [`is_requested`] says whether the sender asked for it (data element 0031).
 
 use crate::document::{Builder, Document, Kind, Node};
+use crate::edifact::syntax::charset;
 use crate::edifact::syntax_errors::{Level, syntax_error};
 use crate::reading::{Problem, Reading, Severity};
 use crate::segment::{ENVELOPE, Part, copy_node, put_values};
@@ -126,6 +127,9 @@ impl Contrl {
     fn interchange(self, reading: &Reading, options: &ContrlOptions<'_>) -> Option<Document> {
         let root = reading.document.root();
         let unb = root.child("UNB").filter(|_| !self.has_acknowledgement)?;
+        if text(unb, 1, 0).is_empty() || text(unb, 2, 0).is_empty() {
+            return None;
+        }
         let is_refused = reading.is_refused() || self.has_more || options.is_duplicate;
         let mut report = Report::new(errors(reading).next(), Level::Interchange);
         if options.is_duplicate {
@@ -250,7 +254,8 @@ fn segments(reading: &Reading, builder: &mut Builder) {
 
 /// The header of the answer: syntax identifier and test flag as they came, the parties swapped.
 fn envelope(builder: &mut Builder, unb: Node<'_>, options: &ContrlOptions<'_>) {
-    let identifier = Some(text(unb, 0, 0)).filter(|text| !text.is_empty()).unwrap_or("UNOA");
+    let identifier = Some(text(unb, 0, 0)).filter(|text| charset(text.as_bytes()).is_some());
+    let identifier = identifier.unwrap_or("UNOA");
     let (version, date) = match options.version {
         ContrlVersion::V3 => ("3", options.date.get(2..).unwrap_or("")),
         ContrlVersion::V4 => ("4", options.date),

@@ -5,7 +5,7 @@ use crate::edifact::checks::check;
 use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
 use crate::edifact::state::{Group, Interchange};
-use crate::edifact::syntax::{Repetition, Syntax, charset};
+use crate::edifact::syntax::{Repetition, Syntax, charset, is_airline};
 use crate::reading::{Place, Reading};
 use crate::segment::{
     Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, copy_node, place_of, put_segment, value,
@@ -78,7 +78,8 @@ impl State {
         let mut nodes = std::mem::take(&mut self.nodes);
         let interchange = self.open_interchange(segment.place(), false);
         let level = &mut interchange.level;
-        if known.is_none() || !matches!(version, b'1'..=b'4' | b'X') {
+        let is_foreign = known.is_none() || is_airline(identifier.bytes());
+        if is_foreign || !matches!(version, b'1'..=b'4' | b'X') {
             let message = "unknown syntax identifier or version";
             level.report(rules::UNKNOWN_SYNTAX, &place, message);
         }

@@ -187,7 +187,8 @@ impl<R: Read> Reader<R> {
                 self.early(rules::BLANK_AFTER_UNA, "blanks behind the service string advice");
             }
         }
-        if self.state.syntax.separators.are_ambiguous() {
+        let separators = &self.state.syntax.separators;
+        if separators.are_ambiguous() || !separators.bytes().all(|byte| byte.is_ascii()) {
             self.skip_ambiguous()?;
             return Ok(true);
         }
@@ -197,7 +198,7 @@ impl<R: Read> Reader<R> {
 
     /// Reports separators that cannot be told apart, and goes on where the next interchange may be.
     fn skip_ambiguous(&mut self) -> Result<(), FrameError> {
-        let message = "UNA names a separator twice, or a letter or digit";
+        let message = "UNA names a separator twice, or a character that cannot be one";
         self.early(rules::AMBIGUOUS_SEPARATORS, message);
         self.state.open_interchange(self.segments.next_place(), true);
         loop {

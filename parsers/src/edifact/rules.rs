@@ -48,7 +48,7 @@ pub(super) const BAD_OBJECT: Rule = Rule::refused("bad-object");
 /// | `byte-order-mark`, `leading-blanks` | warning | error | before the first UNA or UNB |
 /// | `wrapped-lines` | warning | error | lines of a fixed width that cut segments; line ends are left out |
 /// | `blank-after-una` | warning | error | blanks between UNA and UNB |
-/// | `ambiguous-separators` | error | error | UNA names a separator twice, or a letter or digit; skipped to the next interchange |
+/// | `ambiguous-separators` | error | error | UNA names a separator twice, or a letter, a digit or a byte above 0x7f; skipped to the next interchange |
 /// | `unused-repetition` | warning | warning | UNA position 5 is set below version 4, where it is reserved |
 /// | `no-repetition` | warning | warning | it is blank in version 4: nothing is repeated |
 /// | `unknown-syntax` | warning | error | a syntax identifier or version that is not known; read as ISO 8859-1 |

@@ -83,11 +83,16 @@ pub(super) fn service_string(bytes: &[u8], inside: bool) -> Option<[u8; 6]> {
     (headed || !inside && (separators || rest.starts_with(b"UN"))).then_some(string)
 }
 
+/// Whether a syntax identifier is of the air lines and not of ISO 9735.
+pub(super) fn is_airline(identifier: &[u8]) -> bool {
+    matches!(identifier, b"IATA" | b"IATB")
+}
+
 /// The character set of a syntax identifier (0001), as UNSL and ISO 9735-1 name them, with those
 /// of other bodies that are in use. `None` for any other.
 pub fn charset(identifier: &[u8]) -> Option<Charset> {
     Some(match identifier {
-        b"UNOA" | b"UNOB" => Charset::Ascii,
+        b"UNOA" | b"UNOB" | b"IATA" | b"IATB" => Charset::Ascii,
         b"UNOC" => Charset::Latin1,
         b"UNOD" => Charset::Other(sets::ISO_8859_2),
         b"UNOE" => Charset::Other(sets::ISO_8859_5),

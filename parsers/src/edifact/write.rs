@@ -170,9 +170,8 @@ impl<'o> Writer<'o> {
     /// What UNA, UNB and the options say together.
     fn syntax_of(&mut self, unb: Node<'_>, una: Option<Node<'_>>) -> Syntax {
         let mut syntax = self.options.syntax;
-        let text = una.and_then(|una| una.nth(0)).map_or("", Node::text);
-        if let Some(string) = text.as_bytes().first_chunk::<6>() {
-            syntax = Syntax::from_service_string(*string);
+        if let Some(string) = named_string(una) {
+            syntax = Syntax::from_service_string(string);
             syntax.separators.repetition = (string[4] != b' ').then_some(string[4]);
         } else if syntax.separators.repetition.is_none() {
             syntax.separators.repetition = Some(b'*');
@@ -382,12 +381,18 @@ fn component(segment: Node<'_>, element: usize) -> &str {
 
 /// The characters of UNA: as they came, where they did. Position 5 is reserved below version 4.
 fn service_string(syntax: &Syntax, una: Option<Node<'_>>) -> [u8; 6] {
-    let text = una.and_then(|una| una.nth(0)).map_or("", Node::text);
-    text.as_bytes().first_chunk().copied().unwrap_or_else(|| {
+    named_string(una).unwrap_or_else(|| {
         let mut string = syntax.service_string();
         if !syntax.is_version_4() {
             string[4] = b' ';
         }
         string
     })
+}
+
+/// The six characters of a UNA segment, a byte each.
+fn named_string(una: Option<Node<'_>>) -> Option<[u8; 6]> {
+    let text = una?.nth(0)?.text();
+    let bytes: Vec<u8> = text.chars().map_while(|c| u8::try_from(c).ok()).collect();
+    bytes.first_chunk().copied()
 }
