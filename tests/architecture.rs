@@ -67,6 +67,7 @@ impl Source {
             || inside.ends_with("tests.rs")
             || inside.starts_with("benches/")
             || inside.starts_with("parsers/benches/")
+            || inside.starts_with("parsers/fuzz/")
     }
 
     /// The lines before the inline tests, comments blanked, numbered from 1.

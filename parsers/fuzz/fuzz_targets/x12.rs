@@ -1,3 +1,5 @@
+//! The X12 reader on any bytes: no panic, no loop, within its limits.
+
 #![no_main]
 
 mod interchanges;
