@@ -291,7 +291,11 @@ impl<'o> Writer<'o> {
         self.out.extend_from_slice(node.name().as_bytes());
         for at in 0..length {
             self.out.push(element);
-            self.emitter.text(text(node, at), self.out);
+            // The reader takes the whole segment as bytes.
+            match text(node, at) {
+                ascii if ascii.is_ascii() => self.emitter.text(ascii, self.out),
+                bytes => self.out.extend(bytes.chars().flat_map(u8::try_from)),
+            }
         }
         self.out.push(element);
         self.out.extend_from_slice(data.chars().count().to_string().as_bytes());
