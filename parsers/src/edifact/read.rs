@@ -23,11 +23,11 @@ pub struct ReadOptions {
 
 /// The interchanges of an input, part by part.
 ///
-/// A message is a document whose root is a [`Kind::Group`] named by the message type (0065). Its
-/// first child is a group `envelope` with the segments UNA (as one field), UNB and UNG, as far as
-/// they came; then follow the segments of the message from UNH to UNT. So child `n` of the root is
-/// the segment that the standard calls number `n`. Elements have no names: `BGM[0][1]` is the
-/// second element of the first BGM.
+/// A message is a document whose root is a [`Kind::Group`](crate::Kind::Group) named by the message
+/// type (0065). Its first child is a group `envelope` with the segments UNA (as one field), UNB and
+/// UNG, as far as they came; then follow the segments of the message from UNH to UNT. So child `n`
+/// of the root is the segment that the standard calls number `n`. Elements have no names:
+/// `BGM[0][1]` is the second element of the first BGM.
 ///
 /// A [`Part::Group`] holds UNG and UNE, a [`Part::Interchange`] UNA, UNB and UNZ. What stands
 /// outside of UNB and UNZ is an interchange without these. A package (UNO, UNP) is a message named
