@@ -103,13 +103,17 @@ mod tests {
     }
 
     #[test]
-    fn each_data_type_has_its_rule() {
+    fn a_decimal_has_an_optional_sign_point_and_exponent() {
         for good in ["1", "12.50-", "-3", ".5", "5.", "0.000000000000000E+00", "  7"] {
             assert_eq!(code(DataType::Decimal, good), "", "{good}");
         }
         for bad in ["1,5", "-", ".", "1E", "12.5 -", "--1", "EUR"] {
             assert_eq!(code(DataType::Decimal, bad), "not-a-number", "{bad}");
         }
+    }
+
+    #[test]
+    fn a_date_is_a_day_of_the_calendar_or_initial() {
         for good in ["20260228", "20240229", "00000000", "20001231"] {
             assert_eq!(code(DataType::Date, good), "", "{good}");
         }
@@ -118,6 +122,10 @@ mod tests {
         {
             assert_eq!(code(DataType::Date, bad), "not-a-date", "{bad}");
         }
+    }
+
+    #[test]
+    fn times_digits_flags_and_text_have_their_rules() {
         assert_eq!(code(DataType::Time, "235959"), "");
         assert_eq!(code(DataType::Time, "240000"), "");
         assert_eq!(code(DataType::Time, "240001"), "not-a-time");
