@@ -108,6 +108,7 @@ fn decision(number: usize) -> Decision {
             object: vin.clone(),
             from: Some("ordered".to_owned()),
             to: "built".to_owned(),
+            legal: true,
             applied: true,
         }),
         parks: false,

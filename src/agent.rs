@@ -8,6 +8,7 @@
 
 mod control;
 mod health;
+mod series;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -164,8 +165,7 @@ async fn start(
 ) -> Result<Parts, AgentError> {
     let journal = open_journal(&written, clock).await?;
     let metrics = Arc::new(Metrics::new()?);
-    metrics.start_time.set(clock().as_second() as f64);
-    metrics.config_generation.set(plan.generation() as i64);
+    series::begin(&metrics, &written.config, &plan, clock());
     tracing::info!(
         agent = %written.config.agent.name,
         version = env!("CARGO_PKG_VERSION"),

@@ -159,6 +159,8 @@ pub struct Transition {
     pub from: Option<String>,
     /// The status asked for.
     pub to: String,
+    /// Whether the lifecycle allows it, whatever its mode does about it.
+    pub legal: bool,
     /// Whether the object now has it.
     pub applied: bool,
 }

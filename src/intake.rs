@@ -234,7 +234,7 @@ impl Intake {
             let source = &decision.header.source;
             let verdict = decision.verdict.as_str();
             self.metrics.events.with_label_values(&[source, verdict]).inc();
-            if let (Verdict::Refused, Some(step)) = (decision.verdict, &decision.transition) {
+            if let Some(step) = decision.transition.as_ref().filter(|step| !step.legal) {
                 self.metrics.transitions_refused.with_label_values(&[&step.lifecycle]).inc();
             }
             for mapping in &decision.failed_mappings {

@@ -55,6 +55,8 @@ pub enum UnknownObject {
 pub enum Step {
     /// It is.
     Legal,
+    /// It is not; the mode says that it happens all the same and is counted, nothing else.
+    Shadowed,
     /// It is not, for this reason; the mode says that it happens all the same.
     Noted(String),
     /// It is not, for this reason.
@@ -138,7 +140,7 @@ impl Lifecycle {
         match self.mode {
             Mode::Enforce => Step::Refused(reason),
             Mode::Warn => Step::Noted(reason),
-            Mode::Shadow => Step::Legal,
+            Mode::Shadow => Step::Shadowed,
         }
     }
 
@@ -259,7 +261,8 @@ transitions: { draft: [submitted], submitted: [approved, returned], approved: [p
     #[test]
     fn the_mode_decides_what_an_illegal_step_does() {
         let mode = |mode| read(&format!("{CLAIM}mode: {mode}\n")).0.unwrap();
-        assert_eq!(mode("shadow").step(Some("draft"), "paid"), Step::Legal);
+        assert_eq!(mode("shadow").step(Some("draft"), "paid"), Step::Shadowed);
+        assert_eq!(mode("shadow").step(Some("draft"), "submitted"), Step::Legal);
         assert!(matches!(mode("warn").step(Some("draft"), "paid"), Step::Noted(_)));
     }
 

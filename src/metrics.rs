@@ -58,6 +58,8 @@ pub struct Metrics {
     pub journal_wal_bytes: IntGauge,
     /// Free bytes on the journal's disk.
     pub journal_free_bytes: IntGauge,
+    /// Whether sources are paused because the journal has no room.
+    pub sources_paused: IntGauge,
     /// The configuration in force, counted from 1.
     pub config_generation: IntGauge,
     /// Unix time of the start.
@@ -97,6 +99,7 @@ const HELP: &[(&str, &str)] = &[
     ("journal_bytes", "Bytes of the journal's main file."),
     ("journal_wal_bytes", "Bytes of the journal's write-ahead log."),
     ("journal_free_bytes", "Free bytes on the journal's disk."),
+    ("sources_paused", "Whether sources are paused because the journal has no room."),
     ("config_generation", "The configuration in force, counted from 1."),
     ("start_time_seconds", "Unix time of the start."),
 ];
@@ -134,6 +137,7 @@ impl Metrics {
             journal_bytes: new.gauge("journal_bytes")?,
             journal_wal_bytes: new.gauge("journal_wal_bytes")?,
             journal_free_bytes: new.gauge("journal_free_bytes")?,
+            sources_paused: new.gauge("sources_paused")?,
             config_generation: new.gauge("config_generation")?,
             start_time: new.float_gauge("start_time_seconds")?,
             registry: new.registry,

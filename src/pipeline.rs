@@ -275,10 +275,11 @@ fn step(lifecycle: &Lifecycle, object: &str, status: &str, facts: &Facts) -> Dec
         object: object.to_owned(),
         from,
         to: status.to_owned(),
+        legal: step == Step::Legal,
         applied: !matches!(step, Step::Refused(_)),
     };
     let (verdict, causes) = match step {
-        Step::Legal => (Verdict::Accepted, Vec::new()),
+        Step::Legal | Step::Shadowed => (Verdict::Accepted, Vec::new()),
         Step::Noted(cause) => (Verdict::Accepted, vec![cause]),
         Step::Refused(cause) => (Verdict::Refused, vec![cause]),
     };

@@ -362,6 +362,26 @@ fn what_is_renamed_over_a_waiting_file_is_taken_in_its_place() {
     });
 }
 
+#[test]
+fn what_waits_is_shown_while_a_file_is_worked_on() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..4));
+        let begun = || running.journal.open_files("drop").unwrap().len() == 1;
+        until("the first is in work, and nobody takes its documents", begun).await;
+        site.rename_in("a.idoc", &idocs(4..9));
+        site.rename_in("b.idoc", &idocs(9..12));
+        until("the second of its name waits", || running.waiting("same-name") == 1).await;
+        until("the other is whole and waits", || running.waiting("behind") == 1).await;
+        running.take();
+        running.done(3).await;
+        let none = || running.waiting("behind") + running.waiting("same-name") == 0;
+        until("nothing waits", none).await;
+        running.stop().await;
+    });
+}
+
 // --- names and contents -----------------------------------------------------------------------
 
 #[test]

@@ -90,6 +90,33 @@ fn an_accepted_event_makes_one_delivery_for_each_target() {
 }
 
 #[test]
+fn an_illegal_step_is_known_as_such_in_every_mode() {
+    for (mode, verdict, applied, causes) in [
+        ("shadow", Verdict::Accepted, true, 0),
+        ("warn", Verdict::Accepted, true, 1),
+        ("enforce", Verdict::Refused, false, 1),
+    ] {
+        let site = Site::new("q", "");
+        let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/mappings/lifecycles/vehicle.yaml");
+        let lifecycle = std::fs::read_to_string(shipped).unwrap();
+        let lifecycle = lifecycle.replace("mode: enforce", &format!("mode: {mode}"));
+        std::fs::write(site.path("vehicle.yaml"), lifecycle).unwrap();
+        let config = std::fs::read_to_string(site.config()).unwrap();
+        let start = config.find("lifecycles: [").unwrap();
+        let end = start + config[start..].find('\n').unwrap();
+        let config = format!("{}lifecycles: [ vehicle.yaml ]{}", &config[..start], &config[end..]);
+        std::fs::write(site.config(), config).unwrap();
+        let mut world = World::of(site);
+        let first = world.decide(&event("e1", VIN, "sold")).transition.unwrap();
+        assert!(first.legal && first.applied);
+        let decision = world.decide(&event("e2", VIN, "built"));
+        let step = decision.transition.unwrap();
+        assert_eq!((decision.verdict, decision.causes.len()), (verdict, causes), "{mode}");
+        assert_eq!((step.legal, step.applied), (false, applied), "{mode}");
+    }
+}
+
+#[test]
 fn the_same_bytes_again_are_a_redelivery() {
     let mut world = World::new();
     world.decide(&event("e1", VIN, "sold"));

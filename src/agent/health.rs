@@ -102,7 +102,10 @@ impl Health {
         self.metrics.journal_bytes.set(sizes.database as i64);
         self.metrics.journal_wal_bytes.set(sizes.wal as i64);
         self.metrics.journal_free_bytes.set(sizes.free as i64);
+        let open = *self.room.borrow();
         self.keep_room(sizes);
+        // The intake closes it too, when a commit fails; that is seen before it is opened again.
+        self.metrics.sources_paused.set(i64::from(!open || !*self.room.borrow()));
         let outbox = self.journal.outbox()?;
         for target in &self.targets {
             let counts = outbox.get(&**target).cloned().unwrap_or_default();

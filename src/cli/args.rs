@@ -1,5 +1,6 @@
 //! What may be written on the command line.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
@@ -75,6 +76,9 @@ pub(super) struct Run {
     /// The configuration file; the same as --config.
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
+    /// Where `/metrics`, `/healthz` and `/readyz` are served, instead of `http.listen`.
+    #[arg(long, env = "WAYBILL_LISTEN", value_name = "ADDRESS:PORT")]
+    pub(super) listen: Option<SocketAddr>,
     /// How log lines look.
     #[arg(long, env = "WAYBILL_LOG_FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,

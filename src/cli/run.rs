@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::agent;
 use crate::cli::args::{LogFormat, Run};
 use crate::cli::{CliError, Said, check};
+use crate::diagnostic::{Mark, Spanned};
 
 pub(super) fn run(
     path: PathBuf,
@@ -16,7 +17,11 @@ pub(super) fn run(
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
     logs(options)?;
-    let (written, plan) = check::compiled(&path)?;
+    let (mut written, plan) = check::compiled(&path)?;
+    if let Some(value) = options.listen {
+        // A container's port has to be reached from outside; the file need not know that.
+        written.config.http = Some(Spanned { value, mark: Mark::default() });
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(agent::run(written, plan, clock))?;
     // A thread that still waits for a broken disk must not keep the process.

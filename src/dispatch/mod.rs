@@ -37,6 +37,9 @@ const GROUPS: usize = 2;
 /// The least and the greatest pause before a target that was down is probed.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
+/// What comes of attempts: the words of a metric's label.
+pub const OUTCOMES: [&str; 5] = ["delivered", "retry", "dead", "in-doubt", "unavailable"];
+
 /// What operators ask of a dispatcher.
 #[derive(Debug)]
 pub struct Command {

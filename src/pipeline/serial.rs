@@ -73,6 +73,8 @@ impl Newest {
             lifecycle: self.rule.clone(),
             object: self.object.clone(),
             to: self.serial.text.clone(),
+            // An older IDoc is no fault of anybody.
+            legal: true,
             applied: taken.is_ok(),
             from: last,
         };

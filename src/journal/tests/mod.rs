@@ -112,6 +112,7 @@ fn stepped(mut decision: Decision, from: Option<&str>, status: &str) -> Decision
         object: decision.header.key.clone(),
         from: from.map(str::to_owned),
         to: status.to_owned(),
+        legal: true,
         applied: true,
     });
     decision

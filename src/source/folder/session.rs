@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
-use tokio::time::sleep;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, sleep_until};
 
 use crate::config::LEAST_WEIGHT;
 use crate::journal::{FileOutcome, FileRow, network_fs};
@@ -21,6 +21,8 @@ use crate::source::folder::{Context, blocking};
 const GROUP_FILES: usize = 256;
 /// Bytes of files that are worked on together; a larger file is worked on alone.
 const GROUP_BYTES: u64 = 8 << 20;
+/// The word of the metric for files that are whole and wait for those in work.
+const BEHIND: &str = "behind";
 /// The unit of the gate, in bytes.
 pub(super) const PERMIT: u64 = 1 << 10;
 /// The least that a document counts for at the gate, in permits.
@@ -36,6 +38,8 @@ pub(super) struct Session<'c> {
     pub(super) gate: Arc<Semaphore>,
     pub(super) permits: u32,
     watch: Option<Watch>,
+    /// When the folder was looked at last.
+    looked: tokio::time::Instant,
 }
 
 /// Works until the agent stops, or the folder is lost.
@@ -64,7 +68,8 @@ pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
     );
     let gate = Arc::new(Semaphore::new(permits as usize));
     let (observer, watch) = (Observer::default(), watch.ok());
-    let mut session = Session { context, place, settings, observer, gate, permits, watch };
+    let looked = tokio::time::Instant::now();
+    let mut session = Session { context, place, settings, observer, gate, permits, watch, looked };
     session.recover().await?;
     while !session.context.is_stopping() {
         if !session.wait_until_open().await {
@@ -120,7 +125,34 @@ impl Session<'_> {
         })
         .await;
         self.observer = observer;
+        self.looked = tokio::time::Instant::now();
         looks
+    }
+
+    /// Shows what waits while a large file is worked on, as often as at other times.
+    pub(super) async fn look_around(&mut self) -> Result<(), FolderError> {
+        if self.looked.elapsed() >= self.context.source.poll {
+            let looks = self.look().await?;
+            self.show_waiting(&looks);
+        }
+        Ok(())
+    }
+
+    /// Waits for room at the gate. `None` when the agent stops.
+    pub(super) async fn permits(
+        &mut self,
+        count: u32,
+    ) -> Result<Option<OwnedSemaphorePermit>, FolderError> {
+        loop {
+            let next = self.looked + self.context.source.poll;
+            tokio::select! {
+                biased;
+                _ = self.context.stop.changed() => return Ok(None),
+                permit = self.gate.clone().acquire_many_owned(count) => return Ok(permit.ok()),
+                () = sleep_until(next) => {}
+            }
+            self.look_around().await?;
+        }
     }
 
     fn heard(&mut self, told: Vec<Told>) {
@@ -138,8 +170,12 @@ impl Session<'_> {
     }
 
     fn show_waiting(&self, looks: &[Look]) {
-        for reason in Waiting::REASONS {
-            let waits = |look: &&Look| matches!(look.judged, Completeness::Waiting(waiting) if waiting.reason() == reason);
+        for reason in Waiting::REASONS.into_iter().chain([BEHIND]) {
+            let waits = |look: &&Look| match look.judged {
+                Completeness::Waiting(waiting) => waiting.reason() == reason,
+                Completeness::Complete(_) => reason == BEHIND,
+                Completeness::Left(_) => false,
+            };
             let count = looks.iter().filter(waits).count();
             let labels: [&str; 2] = [&self.context.name, reason];
             let gauge = self.context.metrics.files_waiting.with_label_values(&labels);

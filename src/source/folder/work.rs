@@ -62,15 +62,12 @@ impl Session<'_> {
                 return Ok(());
             }
         }
-        let settled = tokio::select! {
-            settled = self.gate.acquire_many(self.permits) => settled.is_ok(),
-            _ = self.context.stop.changed() => false,
-        };
-        if settled { self.finish(whole, started).await } else { Ok(()) }
+        let settled = self.permits(self.permits).await?;
+        if settled.is_some() { self.finish(whole, started).await } else { Ok(()) }
     }
 
     /// Pass 1; `None` when the agent stops.
-    async fn scan(&self, held: &Held) -> Result<Option<Scanned>, FolderError> {
+    async fn scan(&mut self, held: &Held) -> Result<Option<Scanned>, FolderError> {
         let (path, largest) = (self.place.work(&held.name), self.context.source.max_message);
         let unavailable = |error| FolderError::Unavailable { path: path.clone(), error };
         let open = path.clone();
@@ -87,6 +84,7 @@ impl Session<'_> {
             if let Some(scanned) = stepped.map_err(unavailable)? {
                 return Ok(Some(scanned));
             }
+            self.look_around().await?;
             if said.elapsed() >= PROGRESS {
                 said = tokio::time::Instant::now();
                 let (source, file) = (&self.context.name, &held.name);
@@ -174,6 +172,7 @@ impl Session<'_> {
             if !self.wait_until_open().await {
                 return Ok(false);
             }
+            self.look_around().await?;
             let (now, parts) = blocking(move || {
                 let parts = cursor.next(CHUNK);
                 (cursor, parts)
@@ -183,7 +182,7 @@ impl Session<'_> {
             let parts = parts.map_err(|error| unavailable(io::Error::other(error)))?;
             let Some(last) = parts.last().map(|part| part.position) else { return Ok(true) };
             for part in parts {
-                if !self.hand_over_one(work, part).await {
+                if !self.hand_over_one(work, part).await? {
                     return Ok(false);
                 }
             }
@@ -206,14 +205,10 @@ impl Session<'_> {
         Ok(true)
     }
 
-    async fn hand_over_one(&mut self, work: &Work, part: Part) -> bool {
+    async fn hand_over_one(&mut self, work: &Work, part: Part) -> Result<bool, FolderError> {
         let permits = (part.raw.len() as u64).div_ceil(PERMIT);
         let permits = u32::try_from(permits).unwrap_or(u32::MAX).clamp(LEAST_PERMITS, self.permits);
-        let permit = tokio::select! {
-            permit = self.gate.clone().acquire_many_owned(permits) => permit,
-            _ = self.context.stop.changed() => return false,
-        };
-        let Ok(permit) = permit else { return false };
+        let Some(permit) = self.permits(permits).await? else { return Ok(false) };
         let labels = [&*self.context.name];
         self.context.metrics.events_received.with_label_values(&labels).inc();
         self.context.metrics.file_bytes.with_label_values(&labels).inc_by(part.position.length);
@@ -225,7 +220,7 @@ impl Session<'_> {
             position: Some(part.position),
         };
         let receipt = crate::source::Receipt::Folder(Receipt { _permit: permit });
-        self.context.queue.send(Taken { arrival, receipt }).await.is_ok()
+        Ok(self.context.queue.send(Taken { arrival, receipt }).await.is_ok())
     }
 
     /// Everything of these files was handed over and answered; the journal says with what result.
