@@ -44,11 +44,12 @@ test: ## Format, lints, every test against a private broker; from zero, leaves n
 	WAYBILL_TEST_REQUIRED=1 WAYBILL_BIN=$(TARGET)/debug/waybill WAYBILL_FAULTY_BIN=$(TARGET)/faulty/debug/waybill \
 		tests/broker.sh with $(SHELL) -euo pipefail -c '$(RUN_TESTS)'
 
-check: ## Format, lints; with cargo-deny: licences, bans (ADVISORY_DB=file.tar.xz: advisories too)
+check: ## Format, lints, docker/; with cargo-deny: licences, bans (ADVISORY_DB=file.tar.xz: advisories too)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(DENY); \
 	else echo 'cargo-deny is not installed: licences, bans and advisories were not checked'; fi
+	docker/check.sh
 
 prove: ## The proofs of docs/proof.md: the mix, kills, faults, bad weather (10 minutes)
 	tests/broker.sh install

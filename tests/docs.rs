@@ -156,6 +156,21 @@ fn the_examples_of_the_configuration_manual_have_no_mistakes() {
     site.check("waybill.yaml");
 }
 
+#[test]
+fn the_configuration_of_the_kubernetes_manifests_has_no_mistakes() {
+    let manifest = text("docker/kubernetes/config.yaml");
+    let (_, written) = manifest.split_once("  waybill.yaml: |\n").unwrap();
+    let lines = written.lines().map(|line| line.strip_prefix("    ").unwrap_or(line));
+    let config = lines.collect::<Vec<_>>().join("\n");
+    let site = Site::new();
+    let mappings = site.folder.path().join("mappings");
+    site.write(
+        "waybill.yaml",
+        &config.replace("/opt/waybill/mappings", &mappings.display().to_string()),
+    );
+    site.check("waybill.yaml");
+}
+
 // --- links ------------------------------------------------------------------------------------
 
 fn pages() -> Vec<PathBuf> {
