@@ -29,7 +29,7 @@ use crate::config::{self, SourceKind, TargetKind};
 use crate::dispatch::feed::Feeds;
 use crate::dispatch::{self, Dispatcher};
 use crate::http::{self, Listener};
-use crate::intake::{Inbox, Intake};
+use crate::intake::{Inbox, Intake, Pace, Waiting};
 use crate::journal::{Journal, JournalError, Options};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -282,17 +282,18 @@ fn sources(
     open: &watch::Receiver<bool>,
     stop: &watch::Receiver<bool>,
     clock: fn() -> Timestamp,
-) -> (JoinSet<()>, Vec<mpsc::Receiver<crate::source::Taken>>) {
+) -> (JoinSet<()>, Vec<Waiting>) {
     let mut tasks = JoinSet::new();
     let mut queues = Vec::new();
     for source in &written.config.sources {
         // As many as may be unacknowledged: handing over never waits, so that the bytes are
         // counted where they are.
-        let (queue, taken) = mpsc::channel(match &source.kind {
-            SourceKind::Amqp(amqp) => usize::from(amqp.prefetch),
-            SourceKind::Folder(folder) => folder.most_documents(),
-        });
-        queues.push(taken);
+        let (most, pace) = match &source.kind {
+            SourceKind::Amqp(amqp) => (usize::from(amqp.prefetch), Pace::Live),
+            SourceKind::Folder(folder) => (folder.most_documents(), Pace::Bulk),
+        };
+        let (queue, taken) = mpsc::channel(most);
+        queues.push(Waiting { queue: taken, pace });
         let (name, metrics) = (source.name.clone(), metrics.clone());
         let (open, stop) = (open.clone(), stop.clone());
         match &source.kind {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-pub use self::inbox::Inbox;
+pub use self::inbox::{Inbox, Pace, Waiting};
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
 use crate::journal::{Batch, CommitError, FilePart, Journal, JournalError, Operator, docnum};

@@ -29,7 +29,7 @@ use waybill::agent;
 use waybill::config::SourceKind;
 use waybill::dispatch::feed::Feeds;
 use waybill::event::Verdict;
-use waybill::intake::{Inbox, Intake};
+use waybill::intake::{Inbox, Intake, Pace, Waiting};
 use waybill::journal::{EventFilter, FileOutcome, FileRow, Journal};
 use waybill::metrics::Metrics;
 use waybill::plan::Plan;
@@ -186,7 +186,10 @@ impl Running {
         let intake = Intake {
             journal: self.journal.clone(),
             plan: watch::channel(self.plan.clone()).1,
-            inbox: Inbox::new(vec![self.taken.take().unwrap()]),
+            inbox: Inbox::new(vec![Waiting {
+                queue: self.taken.take().unwrap(),
+                pace: Pace::Bulk,
+            }]),
             commands: mpsc::channel(1).1,
             feeds: Feeds::of(std::iter::empty()),
             room: self.room.clone(),

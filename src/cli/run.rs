@@ -11,6 +11,9 @@ use crate::cli::args::{LogFormat, Run};
 use crate::cli::{CliError, Said, check};
 use crate::diagnostic::{Mark, Spanned};
 
+/// A sidecar is a guest on its machine, and each thread keeps memory of its own.
+const MOST_WORKERS: usize = 4;
+
 pub(super) fn run(
     path: PathBuf,
     options: &Run,
@@ -22,7 +25,9 @@ pub(super) fn run(
         // A container's port has to be reached from outside; the file need not know that.
         written.config.http = Some(Spanned { value, mark: Mark::default() });
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(cores.min(MOST_WORKERS)).enable_all().build()?;
     runtime.block_on(agent::run(written, plan, clock))?;
     // A thread that still waits for a broken disk must not keep the process.
     runtime.shutdown_background();

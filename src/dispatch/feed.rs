@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::delivery::{DeliveryId, Due};
 
 /// Announced deliveries kept before the journal is read instead.
-const KEPT: usize = 20_000;
+const KEPT: usize = 5_000;
 
 /// The announcements for one target.
 #[derive(Debug, Default)]

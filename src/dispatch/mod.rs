@@ -28,10 +28,10 @@ use crate::journal::{Action, ActionDone, CommitError, Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::target::{Target, Why};
 
-/// Deliveries kept in memory for each target: about 30 MB of heads and followers at most.
-const WINDOW: usize = 100_000;
+/// Deliveries kept in memory for each target: about 6 MB of heads and followers at most.
+const WINDOW: usize = 20_000;
 /// Deliveries read from the journal at once.
-const PAGE: usize = 5_000;
+const PAGE: usize = 2_000;
 /// Groups under way at once: one may write while another waits for its commit.
 const GROUPS: usize = 2;
 /// The least and the greatest pause before a target that was down is probed.

@@ -1,50 +1,155 @@
-//! One bounded queue for each source, drawn fairly.
+//! One bounded queue for each source, drawn so that nobody waits behind a file.
+//!
+//! A batch is decided and committed as one, so an event waits for the batch before its own and for
+//! its own. What a broker sends is *live*: somebody waits for it. The documents of a dropped file
+//! are *bulk*: a hundred thousand of them are there at once, and nobody waits for one. While live
+//! events come, bulk is taken in small batches and rests after each for as long as it took, so that
+//! a core stays free; in a batch with live events it gets next to nothing, but it always gets that
+//! much. When no live event has come for a while, bulk has all to itself.
 
-use std::future::poll_fn;
+use std::future::{Future as _, poll_fn};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::sync::mpsc;
+use tokio::task::unconstrained;
+use tokio::time::{Sleep, sleep};
 
 use crate::source::Taken;
 
 /// The most events of one batch: enough to make an fsync cheap, few enough to stay in the cache.
-const MOST_EVENTS: usize = 500;
+const MOST_EVENTS: usize = 256;
 /// The most bytes of one batch.
 const MOST_BYTES: usize = 8 << 20;
+/// The most of it that is bulk, where nobody waits: documents are large, and so is what is made of
+/// them until it is committed.
+const BULK_ALONE: usize = 128;
+/// The same between live events: about two milliseconds of work.
+const BULK_BETWEEN: usize = 32;
+/// The same in a batch that has live events in it.
+const BULK_BESIDE: usize = 8;
+/// So many batches of bulk without a live event, about a second, and nobody waits any more.
+const CALM: u32 = 256;
 
-/// What the sources have handed over and nobody has taken yet.
+/// How events of a source come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// One by one; somebody waits for each.
+    Live,
+    /// Very many at once; nobody waits for one.
+    Bulk,
+}
+
+/// What a source has handed over and nobody has taken yet.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The source's queue.
+    pub queue: mpsc::Receiver<Taken>,
+    /// How its events come.
+    pub pace: Pace,
+}
+
+/// What all sources have handed over.
 #[derive(Debug, Default)]
 pub struct Inbox {
+    live: Turns,
+    bulk: Turns,
+    /// Batches of bulk since a live event came.
+    calm: u32,
+    /// When the last batch with bulk in it was handed out.
+    handed: Option<tokio::time::Instant>,
+    /// The rest of bulk after it.
+    rest: Option<Pin<Box<Sleep>>>,
+}
+
+/// Queues that are drawn from in turn.
+#[derive(Debug, Default)]
+struct Turns {
     queues: Vec<mpsc::Receiver<Taken>>,
     turn: usize,
 }
 
+/// What is drawn for one batch.
+#[derive(Default)]
+struct Draw {
+    taken: Vec<Taken>,
+    bytes: usize,
+}
+
 impl Inbox {
     /// Of these queues, one for each source.
-    pub fn new(queues: Vec<mpsc::Receiver<Taken>>) -> Self {
-        Self { queues, turn: 0 }
+    pub fn new(waiting: Vec<Waiting>) -> Self {
+        let mut inbox = Self { calm: CALM, ..Self::default() };
+        for Waiting { queue, pace } in waiting {
+            match pace {
+                Pace::Live => inbox.live.queues.push(queue),
+                Pace::Bulk => inbox.bulk.queues.push(queue),
+            }
+        }
+        inbox
     }
 
-    /// Everything that is there, at most a batch: one of each source in turn. Waits for the first;
-    /// empty when every source has ended. Nothing is lost where the future is dropped before it is
-    /// ready.
+    /// Everything that is there, at most a batch. Waits for the first; empty when every source has
+    /// ended. Nothing is lost where the future is dropped before it is ready.
     pub async fn batch(&mut self) -> Vec<Taken> {
-        poll_fn(|context| self.poll_batch(context)).await
+        if let Some(handed) = self.handed.take().filter(|_| self.is_awaited()) {
+            self.rest = Some(Box::pin(sleep(handed.elapsed())));
+        }
+        // A batch is bounded by itself; the runtime's own bound would cut it at 128 events.
+        unconstrained(poll_fn(|context| self.poll_batch(context))).await
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Vec<Taken>> {
-        let mut batch = Vec::new();
-        let mut bytes = 0;
+        let mut draw = Draw::default();
+        self.live.draw(&mut draw, MOST_EVENTS - BULK_BESIDE, context);
+        let live = draw.taken.len();
+        if live > 0 {
+            self.calm = 0;
+        }
+        if !self.is_resting(context) {
+            let most = match live {
+                0 if self.is_awaited() => BULK_BETWEEN,
+                0 => BULK_ALONE,
+                live => live + BULK_BESIDE,
+            };
+            self.bulk.draw(&mut draw, most, context);
+        }
+        if draw.taken.len() > live {
+            self.calm = self.calm.saturating_add(1);
+            self.handed = Some(tokio::time::Instant::now());
+        }
+        let ended = self.live.queues.is_empty() && self.bulk.queues.is_empty();
+        if draw.taken.is_empty() && !ended { Poll::Pending } else { Poll::Ready(draw.taken) }
+    }
+
+    /// Whether live events have to be reckoned with.
+    fn is_awaited(&self) -> bool {
+        self.calm < CALM && !self.live.queues.is_empty()
+    }
+
+    fn is_resting(&mut self, context: &mut Context<'_>) -> bool {
+        let resting =
+            self.rest.as_mut().is_some_and(|rest| rest.as_mut().poll(context).is_pending());
+        if !resting {
+            self.rest = None;
+        }
+        resting
+    }
+}
+
+impl Turns {
+    /// Takes one of each queue in turn, until none has any or the batch holds `most` events.
+    fn draw(&mut self, draw: &mut Draw, most: usize, context: &mut Context<'_>) {
         let mut idle = 0;
         while !self.queues.is_empty() && idle < self.queues.len() {
-            if batch.len() >= MOST_EVENTS || bytes >= MOST_BYTES {
+            if draw.taken.len() >= most || draw.bytes >= MOST_BYTES {
                 break;
             }
             self.turn = (self.turn + 1) % self.queues.len();
             match self.queues[self.turn].poll_recv(context) {
                 Poll::Ready(Some(taken)) => {
-                    bytes += taken.arrival.raw.len();
-                    batch.push(taken);
+                    draw.bytes += taken.arrival.raw.len();
+                    draw.taken.push(taken);
                     idle = 0;
                 }
                 Poll::Ready(None) => {
@@ -54,6 +159,123 @@ impl Inbox {
                 Poll::Pending => idle += 1,
             }
         }
-        if batch.is_empty() && !self.queues.is_empty() { Poll::Pending } else { Poll::Ready(batch) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use tokio::sync::{Semaphore, mpsc::Sender};
+
+    use super::*;
+    use crate::event::Arrival;
+    use crate::source::{Receipt, folder};
+
+    fn taken(source: &str, permits: &Arc<Semaphore>) -> Taken {
+        let arrival = Arrival {
+            source: source.into(),
+            raw: b"{}".to_vec().into(),
+            message_id: None,
+            received: Timestamp::UNIX_EPOCH,
+            position: None,
+        };
+        let permit = permits.clone().try_acquire_owned().unwrap();
+        Taken { arrival, receipt: Receipt::Folder(folder::Receipt::of(permit)) }
+    }
+
+    struct Senders {
+        permits: Arc<Semaphore>,
+        live: Sender<Taken>,
+        bulk: Sender<Taken>,
+    }
+
+    impl Senders {
+        fn live(&self, count: usize) {
+            (0..count).for_each(|_| self.live.try_send(taken("live", &self.permits)).unwrap());
+        }
+
+        fn bulk(&self, count: usize) {
+            (0..count).for_each(|_| self.bulk.try_send(taken("bulk", &self.permits)).unwrap());
+        }
+    }
+
+    fn inbox() -> (Inbox, Senders) {
+        let ((live, first), (bulk, second)) = (mpsc::channel(100_000), mpsc::channel(100_000));
+        let waiting = vec![
+            Waiting { queue: second, pace: Pace::Bulk },
+            Waiting { queue: first, pace: Pace::Live },
+        ];
+        let permits = Arc::new(Semaphore::new(1_000_000));
+        (Inbox::new(waiting), Senders { permits, live, bulk })
+    }
+
+    /// How many live and bulk events the next batch has.
+    async fn batch(inbox: &mut Inbox) -> (usize, usize) {
+        let taken = inbox.batch().await;
+        let live = taken.iter().filter(|taken| &*taken.arrival.source == "live").count();
+        (live, taken.len() - live)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bulk_alone_takes_large_batches() {
+        let (mut inbox, senders) = inbox();
+        senders.bulk(200);
+        assert_eq!(batch(&mut inbox).await, (0, BULK_ALONE));
+        assert_eq!(batch(&mut inbox).await, (0, 200 - BULK_ALONE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn live_events_take_little_bulk_along_and_bulk_stays_small_after_them() {
+        let (mut inbox, senders) = inbox();
+        senders.bulk(100_000);
+        senders.live(3);
+        assert_eq!(batch(&mut inbox).await, (3, BULK_BESIDE));
+        for _ in 1..CALM {
+            assert_eq!(batch(&mut inbox).await, (0, BULK_BETWEEN));
+        }
+        assert_eq!(batch(&mut inbox).await, (0, BULK_ALONE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bulk_rests_for_as_long_as_its_batch_took_and_live_events_do_not() {
+        let (mut inbox, senders) = inbox();
+        senders.bulk(1_000);
+        senders.live(1);
+        assert_eq!(batch(&mut inbox).await, (1, BULK_BESIDE));
+        tokio::time::advance(Duration::from_millis(40)).await;
+        senders.live(2);
+        let asked = tokio::time::Instant::now();
+        assert_eq!(batch(&mut inbox).await, (2, 0), "bulk rests, live events do not wait for it");
+        assert_eq!(asked.elapsed(), Duration::ZERO);
+        assert_eq!(batch(&mut inbox).await, (0, BULK_BETWEEN));
+        let rested = asked.elapsed();
+        assert!(rested >= Duration::from_millis(40) && rested < Duration::from_millis(45));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flood_of_live_events_leaves_bulk_its_share() {
+        let (mut inbox, senders) = inbox();
+        senders.live(2_000);
+        senders.bulk(1_000);
+        let (mut live, mut bulk) = (0, 0);
+        while live < 2_000 {
+            let taken = batch(&mut inbox).await;
+            assert!(taken.0 + taken.1 <= MOST_EVENTS);
+            (live, bulk) = (live + taken.0, bulk + taken.1);
+        }
+        assert!(bulk >= 2 * BULK_BESIDE, "{bulk}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_when_every_source_has_ended_and_nothing_waits() {
+        let (mut inbox, senders) = inbox();
+        senders.bulk(1);
+        senders.live(1);
+        drop(senders);
+        assert_eq!(batch(&mut inbox).await, (1, 1));
+        assert!(inbox.batch().await.is_empty());
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection
         .execute_batch(
-            "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -4096;",
+            "PRAGMA busy_timeout = 5000; PRAGMA query_only = ON; PRAGMA cache_size = -1024;",
         )
         .map_err(at(path))?;
     let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
@@ -98,7 +98,7 @@ pub(super) fn open_writer(path: &Path, instance: u16, now: i64) -> Result<Opened
              PRAGMA wal_autocheckpoint = 0;
              PRAGMA busy_timeout = 5000;
              PRAGMA temp_store = MEMORY;
-             PRAGMA cache_size = -16384;",
+             PRAGMA cache_size = -8192;",
         )
         .map_err(at(path))?;
     migrate(&mut connection, path, MIGRATIONS)?;

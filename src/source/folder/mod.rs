@@ -11,8 +11,7 @@
 //! 4. when all of them are durable, what failed is written into `rejected/`, the file is renamed
 //!    into `done/`, and the journal ends the file.
 //!
-//! What is in memory is bounded by a gate that counts bytes, and each document as 8 KiB at least:
-//! so a file of a million small documents never fills a batch of the intake alone.
+//! What is in memory is bounded by a gate that counts bytes, and each document as 8 KiB at least.
 
 pub mod documents;
 pub mod judge;
@@ -44,6 +43,13 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 #[derive(Debug)]
 pub struct Receipt {
     _permit: OwnedSemaphorePermit,
+}
+
+impl Receipt {
+    /// For a document that holds this much of the gate.
+    pub fn of(permit: OwnedSemaphorePermit) -> Self {
+        Self { _permit: permit }
+    }
 }
 
 /// What the supervisor needs of the agent.

@@ -219,7 +219,7 @@ impl Session<'_> {
             received: (self.context.clock)(),
             position: Some(part.position),
         };
-        let receipt = crate::source::Receipt::Folder(Receipt { _permit: permit });
+        let receipt = crate::source::Receipt::Folder(Receipt::of(permit));
         Ok(self.context.queue.send(Taken { arrival, receipt }).await.is_ok())
     }
 

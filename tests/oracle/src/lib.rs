@@ -8,7 +8,8 @@
 //! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
 //! other, either as a [`receiver`]; [`evidence`] and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
-//! proofs: [`prove`], [`crash`], [`faults`], [`weather`], and [`bare`], the loop to compare with.
+//! proofs: [`prove`], [`crash`], [`large`], [`faults`], [`weather`], and [`bare`], the loop to compare
+//! with.
 
 pub mod agent;
 pub mod bare;
@@ -20,6 +21,7 @@ pub mod faults;
 pub mod figures;
 pub mod idoc;
 pub mod judge;
+pub mod large;
 pub mod metrics;
 pub mod process;
 pub mod prove;

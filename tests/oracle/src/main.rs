@@ -13,6 +13,7 @@ use waybill_oracle::bare;
 use waybill_oracle::broker::{Broker, repository};
 use waybill_oracle::crash::{self, Plan};
 use waybill_oracle::faults::{self, Trial};
+use waybill_oracle::large;
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::queue::Queue;
 use waybill_oracle::receiver::Way;
@@ -34,6 +35,8 @@ enum What {
     Prove(Prove),
     /// The mix while the agent is killed and the broker restarted.
     Crash(Crash),
+    /// A large dropped file: speed, memory, kills, and the status events beside it.
+    Large(Large),
     /// Runs each deliberate fault; fails unless the judge finds every one.
     Faults(Faults),
     /// Broker absent, wrong password, queue deleted, big event, disk full.
@@ -100,6 +103,27 @@ struct Crash {
     /// The way out of the agent.
     #[arg(long, value_enum, default_value_t)]
     way: Way,
+}
+
+#[derive(Args)]
+struct Large {
+    #[command(flatten)]
+    output: Output,
+    /// The agent.
+    #[arg(long, env = "WAYBILL_BIN", default_value_os_t = built("release"))]
+    agent: PathBuf,
+    /// The broker; without one, a private broker is started.
+    #[arg(long, env = "WAYBILL_TEST_AMQP", hide_env_values = true)]
+    url: Option<String>,
+    /// The size of the file in MiB.
+    #[arg(long, default_value_t = 1024)]
+    mebibytes: u64,
+    /// Status events per second.
+    #[arg(long, default_value_t = 100)]
+    rate: u32,
+    /// How long they come without the file, in seconds.
+    #[arg(long, default_value_t = 20)]
+    seconds: u32,
 }
 
 #[derive(Args)]
@@ -170,6 +194,7 @@ async fn run() -> Result<bool> {
     match Cli::parse().command {
         What::Prove(arguments) => prove(arguments).await,
         What::Crash(arguments) => crash(arguments).await,
+        What::Large(arguments) => large(arguments).await,
         What::Faults(arguments) => faults(arguments).await,
         What::Weather(arguments) => weather(arguments).await,
         What::Bare(arguments) => bare(arguments).await,
@@ -195,6 +220,16 @@ async fn crash(arguments: Crash) -> Result<bool> {
     println!("{report}");
     output.write(&report)?;
     Ok(report.judgement.is_clean())
+}
+
+async fn large(arguments: Large) -> Result<bool> {
+    let Large { output, agent, url, mebibytes, rate, seconds } = arguments;
+    let agent = program(&agent)?;
+    let (_broker, url) = broker(url)?;
+    let report = large::large(&large::Plan { agent, url, mebibytes, rate, seconds }).await?;
+    println!("{report}");
+    output.write(&report)?;
+    Ok(report.is_clean())
 }
 
 async fn faults(arguments: Faults) -> Result<bool> {

@@ -202,7 +202,7 @@ fn seconds(began: Option<Micros>, evidence: &Evidence) -> f64 {
 
 /// When the journal says that each event was committed; `None` for a journal of another shape.
 /// The time is taken before the commit's fsync: the fsync itself is in the agent's histogram.
-fn commit_times(journal: &Path) -> Option<HashMap<String, Micros>> {
+pub(crate) fn commit_times(journal: &Path) -> Option<HashMap<String, Micros>> {
     let connection = Connection::open_with_flags(journal, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
     let mut statement = connection
         .prepare("SELECT e.external, c.at / 1000 FROM events e JOIN commits c ON c.number = e.committed WHERE e.verdict = 2")

@@ -57,6 +57,41 @@ impl Site {
         Ok(site)
     }
 
+    /// A new site for an agent that reads from `queue`, and customers from files that are dropped
+    /// into [`Site::dropped`]; it says what they are to the queue `<queue>.customers`.
+    pub fn with_drop(queue: &Queue) -> Result<Self> {
+        let site = Self::new(queue)?;
+        let mappings = repository().canonicalize()?.join("mappings");
+        let (mappings, folder, name) = (mappings.display(), site.dropped(), &queue.name);
+        fs::create_dir_all(&folder)?;
+        let mut text = site.configuration(Address::Environment)?;
+        for (place, more) in [
+            (
+                "targets:",
+                format!(
+                    "  drop: {{ type: folder, path: {}, format: idoc, keys: {{ DEBMAS: E1KNA1M/KUNNR }} }}\n",
+                    folder.display()
+                ),
+            ),
+            (
+                "partners:",
+                format!(
+                    "  customers: {{ type: amqp, url: {{ env: AMQP_URL }}, exchange: \"\", routing_key: {name}.customers }}\n"
+                ),
+            ),
+        ] {
+            text = text.replacen(place, &format!("{more}{place}"), 1);
+        }
+        let mapping = format!("{mappings}/vehicle-registration/mapping.yaml");
+        let both = format!("{mapping}, {mappings}/customer-changed/mapping.yaml");
+        text = text.replacen(&mapping, &both, 1);
+        text.push_str(
+            "  - { on: idoc.DEBMAS, mapping: customer-changed, as: customer.changed, to: [customers] }\n",
+        );
+        fs::write(site.config(), text).context("cannot write the config")?;
+        Ok(site)
+    }
+
     /// A site in a directory that somebody else made and removes.
     pub fn within(directory: &Path, queue: &Queue) -> Result<Self> {
         Self::build(None, directory.to_owned(), queue, Address::Environment)
@@ -102,6 +137,11 @@ impl Site {
     /// The folder with the finished files.
     pub fn out(&self) -> PathBuf {
         self.directory.join("out")
+    }
+
+    /// The folder that others drop files into.
+    pub fn dropped(&self) -> PathBuf {
+        self.directory.join("in")
     }
 
     /// The agent's own directory.

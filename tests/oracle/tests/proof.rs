@@ -14,6 +14,7 @@ use std::path::PathBuf;
 
 use waybill_oracle::crash::{self, Plan};
 use waybill_oracle::faults::{self, Trial};
+use waybill_oracle::large;
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::receiver::Way;
 use waybill_oracle::weather::{self, Scenario};
@@ -53,6 +54,14 @@ async fn nothing_is_lost_or_doubled_when_agent_and_broker_are_killed() {
     let plan = Plan { agent, workload, kills: 6, broker_restarts: 1, way: Way::Files };
     let report = crash::crash(&plan).await.unwrap();
     assert!(report.judgement.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn every_idoc_of_a_file_comes_out_once_beside_events_and_through_kills() {
+    let (Some(agent), Some(url)) = (agent(), given("WAYBILL_TEST_AMQP")) else { return };
+    let plan = large::Plan { agent, url, mebibytes: 16, rate: 100, seconds: 1 };
+    let report = large::large(&plan).await.unwrap();
+    assert!(report.is_clean(), "{report}");
 }
 
 #[tokio::test]
