@@ -22,6 +22,7 @@ for manifest in docker/kubernetes/*.yaml; do
     [ "$manifest" = docker/kubernetes/kustomization.yaml ] || check kubernetes-validate --strict --quiet "$manifest"
 done
 check promtool check config docker/prometheus/prometheus.yml
+check promtool test rules docker/prometheus/tests/waybill.yaml
 check amtool check-config docker/alertmanager/alertmanager.yml
 
 [ -z "$missing" ] || echo "not checked, because it is not installed:$(printf '%s\n' $missing | sort -u | tr '\n' ' ' | sed 's/^/ /')"

@@ -8,7 +8,8 @@
 #   broker.sh kill DIR             SIGKILL the broker, as a power cut would
 #   broker.sh restart DIR          start the broker of DIR again: same ports, same data
 #   broker.sh ctl DIR ARGS...     rabbitmqctl for the broker of DIR
-#   broker.sh install              install the package when it is missing (root), or say which command does
+#   broker.sh install              install the package when it is missing (root), or say which command does; likewise
+#                                  Prometheus and Alertmanager, which some tests do without
 #
 # Exit codes: 3 = RabbitMQ is missing and cannot be installed from here; with: CMD's own; else 1 on failure.
 set -euo pipefail
@@ -57,6 +58,24 @@ install_package() {
     allow_autostart
     trap - EXIT
     [ -x "$SERVER" ] || fail "the package is installed, but $SERVER is not there"
+}
+
+# They watch an agent in tests/monitoring.rs, which is passed over without them.
+install_watchers() {
+    local packages="prometheus prometheus-alertmanager"
+    command -v promtool >/dev/null && command -v amtool >/dev/null && return 0
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        say "alarms and dashboards are not tested without: sudo apt-get install --no-install-recommends $packages"
+        return 0
+    fi
+    say "installing $packages (about 30 MB; not started as services)"
+    trap allow_autostart EXIT
+    deny_autostart
+    # shellcheck disable=SC2086
+    { apt_quietly update && apt_quietly install -y --no-install-recommends $packages; } \
+        || say "$packages could not be installed: alarms and dashboards are not tested"
+    allow_autostart
+    trap - EXIT
 }
 
 # --- one broker -------------------------------------------------------------------------------------------------------
@@ -281,6 +300,6 @@ case "${1:-}" in
     restart) install_package; launch "${2:?restart: which directory?}" ;;
     watchdog) watchdog "$2" "$3" ;;
     ctl) shift; ctl "$@" ;;
-    install) install_package ;;
-    *) sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    install) install_package; install_watchers ;;
+    *) sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
