@@ -24,8 +24,8 @@ use tokio::time::timeout;
 use crate::agent::control::Control;
 pub use crate::agent::control::{Acted, Request};
 use crate::agent::health::Health;
+use crate::config::SourceKind;
 use crate::config::load::Written;
-use crate::config::{self, SourceKind, TargetKind};
 use crate::dispatch::feed::Feeds;
 use crate::dispatch::{self, Dispatcher};
 use crate::http::{self, Listener};
@@ -35,8 +35,6 @@ use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::source::{amqp, folder};
 use crate::target::Target;
-use crate::target::amqp::Publisher;
-use crate::target::file::Folder;
 
 /// Where operators of a running agent connect to, below the data directory.
 pub const CONTROL_SOCKET: &str = "control.sock";
@@ -200,6 +198,7 @@ async fn start(
         min_free: written.config.journal.min_free,
         sources: written.config.sources.iter().map(|source| source.name.clone()).collect(),
         targets: written.config.targets.iter().map(|target| target.name.clone()).collect(),
+        certificates: health::certificates(&written),
         clock,
     };
     let servers = servers(&written, control, health, &servers_stop).await?;
@@ -246,7 +245,7 @@ fn dispatchers(
         let (act, commands) = mpsc::channel(COMMANDS);
         acts.push((target.name.clone(), act));
         let dispatcher = Dispatcher {
-            reached: reached(written, target),
+            reached: Target::new(target, &written.home, &written.base, clock),
             target: target.clone(),
             journal: journal.clone(),
             feed: feed.clone(),
@@ -258,17 +257,6 @@ fn dispatchers(
         tasks.spawn(dispatcher.run());
     }
     (tasks, acts)
-}
-
-/// How a target is reached. Nothing is connected yet.
-fn reached(written: &Written, target: &config::Target) -> Target {
-    match &target.kind {
-        TargetKind::File(file) => Target::File(Folder::new(written.home.join(&file.path))),
-        TargetKind::Amqp(amqp) => {
-            let base = written.base.clone();
-            Target::Amqp(Publisher::new(target.name.clone(), amqp.clone(), base))
-        }
-    }
 }
 
 #[allow(

@@ -2,12 +2,23 @@
 //! mean. The sessions themselves are those of [`source::amqp`](crate::source::amqp) and
 //! [`target::amqp`](crate::target::amqp).
 
+mod dial;
+
+use std::path::Path;
 use std::time::Duration;
 
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ErrorKind};
-use tokio::time::timeout;
+use rustls::pki_types::ServerName;
+use sha2::{Digest as _, Sha256};
+use tokio::time::{sleep, timeout};
+
+pub use self::dial::{Dialer, Wire};
+use crate::config::secret::{Secret, SecretError};
+use crate::config::tls::Tls;
+use crate::event::Digest;
+use crate::tls::{Material, TlsError};
 
 /// A broker that does not answer for this long is not there.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -20,11 +31,81 @@ pub const GOOD: Duration = Duration::from_secs(30);
 /// Seconds between heartbeats where the URL names none: an outage shows after twice that.
 const HEARTBEAT: u16 = 10;
 
-/// Reads a broker's URL. The error does not quote it: it holds a password.
-pub fn uri(url: &str) -> Result<AMQPUri, String> {
-    let mut uri: AMQPUri = url.parse()?;
+/// Why a broker cannot even be tried.
+#[derive(Debug, thiserror::Error)]
+pub enum AccessError {
+    /// The URL cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// The URL is none. It is not quoted: it holds a password.
+    #[error("the url is not an AMQP url: {0}")]
+    Url(String),
+    /// Certificates would be of no use.
+    #[error("`tls` is for an `amqps://` url, and this one is `amqp://`")]
+    Plain,
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
+
+/// The way to a broker, as files and variables say it now.
+#[derive(Debug)]
+pub struct Access {
+    /// Where it is, and who we are.
+    pub uri: AMQPUri,
+    /// How it is reached.
+    pub dialer: Dialer,
+    /// What tells this way from another.
+    pub stamp: Digest,
+}
+
+/// Reads URL and certificates. `base` is where their paths start from.
+pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessError> {
+    let (mut uri, material, stamp) = read(url, tls, base)?;
+    let dialer = match material {
+        None => Dialer::current(None),
+        Some(material) => {
+            let host = uri.authority.host.trim_matches(['[', ']']).to_owned();
+            let name = ServerName::try_from(host);
+            let name = name.map_err(|_| AccessError::Url("its host is no name".to_owned()))?;
+            // What the library reaches through the dialer is plain to it.
+            uri.scheme = AMQPScheme::AMQP;
+            Dialer::current(Some((material.client()?, name)))
+        }
+    };
+    Ok(Access { uri, dialer, stamp })
+}
+
+fn read(
+    url: &Secret,
+    tls: &Tls,
+    base: &Path,
+) -> Result<(AMQPUri, Option<Material>, Digest), AccessError> {
+    let mut sum = Sha256::new();
+    let text = url.resolve_into(base, &mut sum)?;
+    let mut uri: AMQPUri = text.parse().map_err(AccessError::Url)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
-    Ok(uri)
+    let material = match uri.scheme {
+        AMQPScheme::AMQPS => Some(Material::read(tls, base)?),
+        AMQPScheme::AMQP if *tls != Tls::default() => return Err(AccessError::Plain),
+        AMQPScheme::AMQP => None,
+    };
+    sum.update(material.as_ref().map_or([0; 32], |material| material.stamp().0));
+    Ok((uri, material, Digest(sum.finalize().into())))
+}
+
+/// Waits until URL or certificates are others than those of `stamp`, and usable; returns their
+/// stamp. Two looks must agree: files that belong together are replaced one after the other.
+pub async fn rotated(url: &Secret, tls: &Tls, base: &Path, stamp: Digest) -> Digest {
+    let mut before = stamp;
+    loop {
+        sleep(CREDENTIAL_POLL).await;
+        let now = read(url, tls, base).map_or(stamp, |(.., now)| now);
+        if now != stamp && now == before && access(url, tls, base).is_ok() {
+            return now;
+        }
+        before = now;
+    }
 }
 
 /// Whether the broker refused user or password. Trying again with the same ones only locks the

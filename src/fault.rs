@@ -4,7 +4,8 @@
 //! here is empty and compiles to nothing. With it, the environment variable `WAYBILL_FAULT` holds
 //! a comma separated list: `kill:POINT:N` ends the process with SIGKILL at the N-th passage of a
 //! point, any other word switches a deliberate fault on (`ack-before-commit`,
-//! `settle-before-rename`, `skip-duplicate-check`, `no-lanes`).
+//! `settle-before-rename`, `skip-duplicate-check`, `no-lanes`, `no-idempotency-key`,
+//! `retry-in-doubt`).
 
 #[cfg(feature = "seeded-faults")]
 pub use seeded::{is_on, point};

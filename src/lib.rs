@@ -23,9 +23,10 @@
 //! # Floors
 //!
 //! A module uses only modules below it: `waybill_parsers` < [`metrics`], [`fault`],
-//! [`diagnostic`], [`delivery`], [`event`], [`facts`], [`cloudevent`] < [`yaml`] < [`table`], [`lifecycle`],
+//! [`diagnostic`], [`delivery`], [`event`], [`facts`], [`cloudevent`],
+//! [`request`] < [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
-//! [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
+//! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
 //! `tests/architecture.rs` holds the exact order and what is pure. Everything up to [`pipeline`]
 //! touches no disk, no network and no clock; the exceptions are `config::load` and
 //! `config::secret`.
@@ -50,8 +51,10 @@ pub mod metrics;
 pub mod partner;
 pub mod pipeline;
 pub mod plan;
+pub mod request;
 pub mod route;
 pub mod source;
 pub mod table;
 pub mod target;
+pub mod tls;
 pub mod yaml;

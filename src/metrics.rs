@@ -60,6 +60,8 @@ pub struct Metrics {
     pub journal_free_bytes: IntGauge,
     /// Whether sources are paused because the journal has no room.
     pub sources_paused: IntGauge,
+    /// Until the first certificate of a connection ends; below zero it has.
+    pub credential_expiry_seconds: GaugeVec,
     /// The configuration in force, counted from 1.
     pub config_generation: IntGauge,
     /// Unix time of the start.
@@ -100,6 +102,7 @@ const HELP: &[(&str, &str)] = &[
     ("journal_wal_bytes", "Bytes of the journal's write-ahead log."),
     ("journal_free_bytes", "Free bytes on the journal's disk."),
     ("sources_paused", "Whether sources are paused because the journal has no room."),
+    ("credential_expiry_seconds", "Until the first certificate of a connection ends."),
     ("config_generation", "The configuration in force, counted from 1."),
     ("start_time_seconds", "Unix time of the start."),
 ];
@@ -138,6 +141,7 @@ impl Metrics {
             journal_wal_bytes: new.gauge("journal_wal_bytes")?,
             journal_free_bytes: new.gauge("journal_free_bytes")?,
             sources_paused: new.gauge("sources_paused")?,
+            credential_expiry_seconds: new.float_gauges("credential_expiry_seconds", &["name"])?,
             config_generation: new.gauge("config_generation")?,
             start_time: new.float_gauge("start_time_seconds")?,
             registry: new.registry,

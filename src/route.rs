@@ -11,11 +11,13 @@ use waybill_parsers::idoc::{self, WriteOptions};
 use waybill_parsers::{Document, Schema, json};
 
 use crate::cloudevent::{self, Attributes};
+use crate::config::path_template::PathTemplate;
 use crate::config::{NameTemplate, NameValues, OnFailed, RoutingKey, RoutingValues, routing_key};
 use crate::delivery::NewDelivery;
 use crate::event::Header;
 use crate::mapping::{Condition, Mapping};
 use crate::partner::Partner;
+use crate::request::Request;
 
 /// A compiled route.
 #[derive(Clone, Debug)]
@@ -69,6 +71,23 @@ pub enum Address {
     File(NameTemplate),
     /// By the envelope of a CloudEvent.
     Message(MessageAddress),
+    /// By the head of an HTTP request.
+    Request(RequestAddress),
+}
+
+/// What an HTTP request says, apart from what its document says.
+#[derive(Clone, Debug)]
+pub struct RequestAddress {
+    /// The agent's name: the ids of its documents begin with it.
+    pub agent: Arc<str>,
+    /// The method.
+    pub method: &'static str,
+    /// What follows the target's address.
+    pub path: PathTemplate,
+    /// The header that carries the id.
+    pub id_header: Arc<str>,
+    /// The media type, where it is not that of the document.
+    pub content_type: Option<Arc<str>>,
 }
 
 /// What a CloudEvent says, apart from what its document says.
@@ -192,6 +211,7 @@ impl Route {
                 (template.fill(self.values(produced)), produced.bytes.clone())
             }
             Address::Message(address) => self.wrap(address, header, produced, inputs)?,
+            Address::Request(address) => self.request(address, header, produced)?,
         };
         Ok(NewDelivery {
             target: to.target.clone(),
@@ -231,6 +251,31 @@ impl Route {
         };
         let document = cloudevent::write(attributes, &produced.bytes)?;
         Ok((id, document.into()))
+    }
+
+    /// The id and the request around a document.
+    fn request(
+        &self,
+        address: &RequestAddress,
+        header: &Header,
+        produced: &Produced,
+    ) -> Result<(String, Arc<[u8]>), String> {
+        let id = format!("{}-{}", routing_key::plain(&address.agent), produced.number);
+        let NameValues { message_type, docnum, partner, .. } = self.values(produced);
+        let values = [&*header.kind, &*header.key, message_type, &*produced.kind, docnum, partner];
+        let media = address.content_type.as_deref();
+        let headers = vec![
+            ("content-type".into(), media.unwrap_or(produced.media.content_type()).into()),
+            ((&*address.id_header).into(), id.as_str().into()),
+        ];
+        let request = Request {
+            method: address.method.into(),
+            path: address.path.fill(values)?.into(),
+            headers,
+            body: (&*produced.bytes).into(),
+        };
+        let written = request.write()?;
+        Ok((id, written.into()))
     }
 
     /// What the name of a document may show. Outside of IDocs the kind stands for the message

@@ -17,7 +17,7 @@ use waybill::config::{DeclareExchange, Mode, OnDoubt};
 use waybill::delivery::State;
 use waybill::journal::What;
 
-use support::{Private, Received, Receiver, World, broker, until};
+use support::{Private, Received, Receiver, broker, configure, until, world};
 
 fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(value.into())
@@ -39,7 +39,7 @@ async fn messages_are_confirmed_persistent_cloud_events_in_the_order_of_their_ke
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let names = keys(7);
     let list: Vec<_> = (0..300).map(|n| (names[n % 7].as_str(), "idoc")).collect();
     world.many(&list).await;
@@ -70,8 +70,10 @@ async fn in_binary_mode_the_data_is_the_body_and_the_attributes_are_headers() {
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
-    world.configure(|amqp| (amqp.mode, amqp.declare) = (Mode::Binary, DeclareExchange::Topic));
+    let mut world = world(&url, &receiver.exchange);
+    configure(&mut world, |amqp| {
+        (amqp.mode, amqp.declare) = (Mode::Binary, DeclareExchange::Topic)
+    });
     world.due("4711", "idoc").await;
     let running = world.start();
     world.until_done().await;
@@ -94,7 +96,7 @@ async fn a_message_that_no_queue_takes_is_dead_with_the_brokers_reason_and_no_ot
     // A quorum queue confirms late, so that the returns of others overtake its confirmations.
     let slow = [("x-queue-type", text("quorum"))];
     let queue = receiver.queue("some", "sap.idoc.*", &slow).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let names = keys(60);
     let word = |n: usize| if n.is_multiple_of(3) { "nobody" } else { "idoc" };
     let list: Vec<_> = (0..60).map(|n| (names[n].as_str(), word(n))).collect();
@@ -125,7 +127,7 @@ async fn a_full_queue_says_no_which_counts_until_there_is_room_or_the_attempts_a
     let receiver = Receiver::new(&url).await;
     let full = [("x-max-length", AMQPValue::LongInt(1)), ("x-overflow", text("reject-publish"))];
     let queue = receiver.queue("full", "sap.#", &full).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let first = world.due("a", "idoc").await;
     let running = world.start();
     world.until_state(first, State::Delivered).await;
@@ -147,7 +149,7 @@ async fn without_its_exchange_a_target_is_down_and_nothing_is_lost_or_counted() 
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let first = world.due("a", "idoc").await;
     let running = world.start();
     world.until_state(first, State::Delivered).await;
@@ -176,7 +178,7 @@ async fn without_its_queue_a_message_is_unroutable() {
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let first = world.due("a", "idoc").await;
     let running = world.start();
     world.until_state(first, State::Delivered).await;
@@ -194,7 +196,7 @@ async fn without_its_queue_a_message_is_unroutable() {
 async fn an_exchange_that_is_not_there_at_the_start_is_waited_for() {
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
-    let mut world = World::new(&url, &format!("{}.later", receiver.exchange));
+    let mut world = world(&url, &format!("{}.later", receiver.exchange));
     let first = world.due("a", "idoc").await;
     let running = world.start();
     let later = Receiver::again(&url, format!("{}.later", receiver.exchange)).await;
@@ -211,7 +213,7 @@ async fn what_a_killed_agent_was_sending_is_sent_again_with_the_same_id_and_byte
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let first = world.due("a", "idoc").await;
     // The kill came after the broker had it, or before: the journal looks the same.
     world.leave_prepared(first).await;
@@ -232,8 +234,8 @@ async fn where_doubt_holds_an_operator_decides_and_the_lane_waits_for_that() {
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
-    world.configure(|amqp| amqp.on_doubt = OnDoubt::Hold);
+    let mut world = world(&url, &receiver.exchange);
+    configure(&mut world, |amqp| amqp.on_doubt = OnDoubt::Hold);
     let list = [("a", "idoc"), ("a", "idoc"), ("b", "idoc"), ("b", "idoc"), ("c", "idoc")];
     let ids = world.many(&list).await;
     for id in [ids[0], ids[2]] {
@@ -267,7 +269,7 @@ async fn a_broker_killed_with_messages_on_their_way_gets_them_again() {
     let receiver = Receiver::new(&url).await;
     // RabbitMQ 3.10 leaves a quorum queue without a leader that is younger than the kill.
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let names = keys(50);
     let list: Vec<_> = (0..2000).map(|n| (names[n % 50].as_str(), "idoc")).collect();
     let ids = world.many(&list).await;
@@ -302,7 +304,7 @@ async fn a_blocked_connection_takes_nothing_and_nothing_is_counted() {
     let url = private.url();
     let receiver = Receiver::new(&url).await;
     let queue = receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
+    let mut world = world(&url, &receiver.exchange);
     let first = world.due("a", "idoc").await;
     let running = world.start();
     world.until_state(first, State::Delivered).await;
@@ -329,8 +331,8 @@ async fn a_wrong_password_is_tried_once_until_it_changes() {
     let url = private.url();
     let receiver = Receiver::new(&url).await;
     receiver.queue("all", "sap.#", &[]).await;
-    let mut world = World::new(&url, &receiver.exchange);
-    world.configure(|amqp| amqp.url = Secret::File("url".to_owned()));
+    let mut world = world(&url, &receiver.exchange);
+    configure(&mut world, |amqp| amqp.url = Secret::File("url".to_owned()));
     let (user, rest) = url.split_once("@").unwrap();
     let wrong = format!("{user}x@{rest}");
     std::fs::write(world.path("url"), &wrong).unwrap();

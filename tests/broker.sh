@@ -3,7 +3,8 @@
 #
 #   broker.sh with CMD...          start a broker, run CMD with WAYBILL_TEST_AMQP set, stop everything, return CMD's code
 #   broker.sh start DIR [OWNER]    start one under DIR (made if missing); DIR/url holds its address. With OWNER (a process
-#                                  id) a watchdog stops the broker when that process is gone, however it went.
+#                                  id) a watchdog stops the broker when that process is gone, however it went. With
+#                                  DIR/tls/{ca,cert,key}.pem it speaks TLS, too, and DIR/url-tls holds that address.
 #   broker.sh stop DIR             stop the broker and its epmd; DIR stays
 #   broker.sh kill DIR             SIGKILL the broker, as a power cut would
 #   broker.sh restart DIR          start the broker of DIR again: same ports, same data
@@ -126,6 +127,18 @@ log.console = false
 log.file.level = info
 CONF
     printf 'amqp://waybill:%s@127.0.0.1:%s/%%2f' "$password" "$PORT" >"$dir/url"
+    [ -s "$dir/tls/cert.pem" ] || return 0
+    local tls
+    tls=$(free_port)
+    cat >>"$dir/rabbitmq.conf" <<CONF
+listeners.ssl.local = 127.0.0.1:$tls
+ssl_options.cacertfile = $dir/tls/ca.pem
+ssl_options.certfile = $dir/tls/cert.pem
+ssl_options.keyfile = $dir/tls/key.pem
+ssl_options.verify = verify_peer
+ssl_options.fail_if_no_peer_cert = true
+CONF
+    printf 'amqps://waybill:%s@localhost:%s/%%2f' "$password" "$tls" >"$dir/url-tls"
 }
 
 launch_epmd() {

@@ -1,5 +1,6 @@
 //! `/metrics`, `/healthz`, `/readyz`, and the watch over the journal's room.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,17 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::config::load::Written;
+use crate::config::{SourceKind, TargetKind};
 use crate::http::{Answer, Call, Handler};
 use crate::journal::{Journal, JournalError, Sizes};
 use crate::metrics::Metrics;
+use crate::tls::expiry;
 
 /// How often sizes and counts are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// Every so many looks the certificates are looked at, too.
+const CERTIFICATES: u32 = 30;
 
 /// What health is made of.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ pub(super) struct Health {
     pub(super) min_free: u64,
     pub(super) sources: Vec<Arc<str>>,
     pub(super) targets: Vec<Arc<str>>,
+    /// The certificates of connections, by name.
+    pub(super) certificates: Vec<(String, PathBuf)>,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -83,9 +91,12 @@ impl Health {
 
     /// Looks at the journal once a second until the agent ends.
     pub(super) async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut looks = 0_u32;
         while !*stop.borrow() {
             let health = self.clone();
-            match tokio::task::spawn_blocking(move || health.look()).await {
+            let certificates = looks.is_multiple_of(CERTIFICATES);
+            looks = looks.wrapping_add(1);
+            match tokio::task::spawn_blocking(move || health.look(certificates)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::error!(%error, "the journal cannot be looked at"),
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -97,7 +108,10 @@ impl Health {
         }
     }
 
-    fn look(&self) -> Result<(), JournalError> {
+    fn look(&self, certificates: bool) -> Result<(), JournalError> {
+        if certificates {
+            self.look_at_certificates();
+        }
         let sizes = self.journal.sizes()?;
         self.metrics.journal_bytes.set(sizes.database as i64);
         self.metrics.journal_wal_bytes.set(sizes.wal as i64);
@@ -122,6 +136,17 @@ impl Health {
         Ok(())
     }
 
+    /// A file that cannot be read keeps what was said of it: whoever connects with it says why.
+    fn look_at_certificates(&self) {
+        for (name, path) in &self.certificates {
+            let ends = std::fs::read(path).ok().and_then(|pem| expiry::earliest(&pem));
+            if let Some(ends) = ends {
+                let left = ends.duration_since((self.clock)()).as_secs_f64();
+                self.metrics.credential_expiry_seconds.with_label_values(&[name]).set(left);
+            }
+        }
+    }
+
     /// Closes the sources while the disk is nearly full, and opens them again with a margin, so
     /// that they do not flutter.
     fn keep_room(&self, sizes: Sizes) {
@@ -141,4 +166,24 @@ impl Health {
             self.room.send_replace(true);
         }
     }
+}
+
+/// Our own certificates, by what they are for.
+pub(super) fn certificates(written: &Written) -> Vec<(String, PathBuf)> {
+    let config = &written.config;
+    let sources = config.sources.iter().filter_map(|source| match &source.kind {
+        SourceKind::Amqp(amqp) => Some((format!("source/{}", source.name), &amqp.tls)),
+        SourceKind::Folder(_) => None,
+    });
+    let targets = config.targets.iter().filter_map(|target| {
+        let tls = match &target.kind {
+            TargetKind::File(_) => return None,
+            TargetKind::Amqp(amqp) => &amqp.tls,
+            TargetKind::Http(http) => &http.tls,
+        };
+        Some((format!("target/{}", target.name), tls))
+    });
+    let all = sources.chain(targets);
+    all.filter_map(|(name, tls)| Some((name, written.base.join(&tls.identity.as_ref()?.cert))))
+        .collect()
 }

@@ -4,12 +4,16 @@
 //! reads the files which a configuration names. What holds between them (a route's mapping
 //! exists, its paths are right) is for [`plan`](crate::plan) to say.
 
+pub mod exchange;
 pub mod folder;
 pub mod format;
+pub mod http;
 pub mod load;
+pub mod path_template;
 pub mod read;
 pub mod routing_key;
 pub mod secret;
+pub mod tls;
 pub mod unit;
 
 use std::sync::Arc;
@@ -17,8 +21,10 @@ use std::time::Duration;
 
 use waybill_parsers::Path;
 
+pub use crate::config::exchange::{AmqpTarget, DeclareExchange, Mode};
 pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
 pub use crate::config::format::{IdocSource, SourceFormat};
+pub use crate::config::http::HttpTarget;
 pub use crate::config::routing_key::{RoutingKey, RoutingValues};
 use crate::config::secret::Secret;
 use crate::diagnostic::{Mark, Spanned};
@@ -122,6 +128,8 @@ impl SourceKind {
 pub struct Amqp {
     /// `amqp://user:password@host:port/vhost`.
     pub url: Secret,
+    /// Certificates.
+    pub tls: tls::Tls,
     /// The queue's name.
     pub queue: String,
     /// Whether and how to declare the queue. Default `quorum`.
@@ -173,7 +181,8 @@ pub struct Target {
     pub kind: TargetKind,
     /// How often and when to try again.
     pub retry: Retry,
-    /// The most deliveries under way at once, each of another key. Default 256.
+    /// The most deliveries under way at once, each of another key. Default 256; 16 over HTTP,
+    /// where each has a connection of its own.
     pub in_flight: usize,
     /// What a dead delivery does to its lane. Default hold.
     pub on_dead: OnDead,
@@ -186,6 +195,8 @@ pub enum TargetKind {
     File(FileTarget),
     /// `type: amqp`.
     Amqp(AmqpTarget),
+    /// `type: http`.
+    Http(Box<HttpTarget>),
 }
 
 /// A folder that somebody else empties.
@@ -195,50 +206,6 @@ pub struct FileTarget {
     pub path: String,
     /// How files are named.
     pub name: NameTemplate,
-}
-
-/// An exchange of an AMQP 0-9-1 broker.
-#[derive(Clone, Debug)]
-pub struct AmqpTarget {
-    /// `amqp://user:password@host:port/vhost`.
-    pub url: Secret,
-    /// The exchange's name; empty for the default exchange, which sends to the queue that the
-    /// routing key names.
-    pub exchange: String,
-    /// Whether and how to declare the exchange. Default passive: it belongs to its consumers.
-    pub declare: DeclareExchange,
-    /// The routing key.
-    pub routing_key: RoutingKey,
-    /// Whether a message that reaches no queue is an error. Default true: without it the broker
-    /// confirms what it throws away.
-    pub mandatory: bool,
-    /// How the CloudEvent travels. Default structured.
-    pub mode: Mode,
-    /// What is done where nobody knows whether a message arrived. Default resend: consumers know
-    /// a message that comes twice by its id.
-    pub on_doubt: OnDoubt,
-}
-
-/// How an exchange comes to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DeclareExchange {
-    /// It must be there already.
-    Passive,
-    /// Declared durable: by patterns over the words of the routing key.
-    Topic,
-    /// Declared durable: by the exact routing key.
-    Direct,
-    /// Declared durable: to every queue that is bound.
-    Fanout,
-}
-
-/// The content modes of the AMQP binding of CloudEvents.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// The whole event is the body.
-    Structured,
-    /// The data is the body, the attributes are headers.
-    Binary,
 }
 
 /// What becomes of a delivery that may have arrived.

@@ -7,9 +7,9 @@ use waybill_parsers::Path;
 
 use crate::config::secret::Secret;
 use crate::config::{
-    Agent, Amqp, AmqpTarget, Config, Declare, DeclareExchange, EventPaths, FileTarget, Journal,
-    Mode, NameTemplate, OnDead, OnDoubt, OnFailed, Retry, Route, RoutingKey, Source, SourceFormat,
-    SourceKind, Target, TargetKind, folder, format, unit,
+    Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
+    Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, folder, format,
+    http as http_target, tls, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -159,6 +159,7 @@ fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
 
 fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
     let url = fields.required("url", problems).and_then(|node| secret(node, "url", problems));
+    let tls = tls::client(fields.optional("tls"), problems);
     let queue = fields.required_text("queue", problems);
     let words =
         [("passive", Declare::Passive), ("quorum", Declare::Quorum), ("classic", Declare::Classic)];
@@ -170,6 +171,7 @@ fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
     let max_message = fields.parsed("max_message", problems, unit::size);
     Some(Amqp {
         url: url?,
+        tls,
         queue: queue?.value,
         declare: declare.unwrap_or(Declare::Quorum),
         single_active: single_active.unwrap_or(true),
@@ -200,20 +202,24 @@ fn event_paths(node: Option<&Node>, problems: &mut Problems) -> EventPaths {
     paths
 }
 
+/// The types of targets.
+const TARGETS: [(&str, &str); 3] = [("file", "file"), ("amqp", "amqp"), ("http", "http")];
+
 fn target(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Option<Target> {
     let what = format!("target {}", name.value);
     let mut fields = Fields::of(node, &what, problems)?;
-    let kind = fields
-        .required("type", problems)
-        .and_then(|_| fields.choice("type", problems, &[("file", true), ("amqp", false)]));
+    let kind =
+        fields.required("type", problems).and_then(|_| fields.choice("type", problems, &TARGETS));
     let retry = retry(fields.optional("retry"), problems);
     let in_flight = fields.parsed("in_flight", problems, |text| unit::count(text, 1, 10_000));
     let words = [("hold", OnDead::Hold), ("skip", OnDead::Skip)];
     let on_dead = fields.choice("on_dead", problems, &words);
-    let is = kind.and_then(|is_file| match is_file {
-        true => file_target(&mut fields, problems).map(TargetKind::File),
-        false => amqp_target(&mut fields, problems).map(TargetKind::Amqp),
+    let is = kind.and_then(|kind| match kind {
+        "file" => file_target(&mut fields, problems).map(TargetKind::File),
+        "amqp" => exchange::target(&mut fields, problems).map(TargetKind::Amqp),
+        _ => http_target::target(&mut fields, problems).map(|http| TargetKind::Http(http.into())),
     });
+    let usual = if kind == Some("http") { 16 } else { 256 };
     if kind.is_some() {
         fields.finish(problems);
     }
@@ -222,7 +228,7 @@ fn target(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
         mark: name.mark,
         kind: is?,
         retry,
-        in_flight: in_flight.and_then(|count| usize::try_from(count).ok()).unwrap_or(256),
+        in_flight: in_flight.and_then(|count| usize::try_from(count).ok()).unwrap_or(usual),
         on_dead: on_dead.unwrap_or(OnDead::Hold),
     })
 }
@@ -232,34 +238,6 @@ fn file_target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<FileT
     fields.required("name", problems);
     let name = fields.parsed("name", problems, NameTemplate::parse);
     Some(FileTarget { path: path?.value, name: name? })
-}
-
-fn amqp_target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<AmqpTarget> {
-    let url = fields.required("url", problems).and_then(|node| secret(node, "url", problems));
-    let exchange = fields.required_text("exchange", problems);
-    let words = [
-        ("passive", DeclareExchange::Passive),
-        ("topic", DeclareExchange::Topic),
-        ("direct", DeclareExchange::Direct),
-        ("fanout", DeclareExchange::Fanout),
-    ];
-    let declare = fields.choice("declare", problems, &words);
-    fields.required("routing_key", problems);
-    let routing_key = fields.parsed("routing_key", problems, RoutingKey::parse);
-    let mandatory = fields.flag("mandatory", problems);
-    let words = [("structured", Mode::Structured), ("binary", Mode::Binary)];
-    let mode = fields.choice("mode", problems, &words);
-    let words = [("resend", OnDoubt::Resend), ("hold", OnDoubt::Hold)];
-    let on_doubt = fields.choice("on_doubt", problems, &words);
-    Some(AmqpTarget {
-        url: url?,
-        exchange: exchange?.value,
-        declare: declare.unwrap_or(DeclareExchange::Passive),
-        routing_key: routing_key?,
-        mandatory: mandatory.unwrap_or(true),
-        mode: mode.unwrap_or(Mode::Structured),
-        on_doubt: on_doubt.unwrap_or(OnDoubt::Resend),
-    })
 }
 
 fn retry(node: Option<&Node>, problems: &mut Problems) -> Retry {
@@ -302,7 +280,7 @@ fn route(node: &Node, problems: &mut Problems) -> Option<Route> {
 }
 
 /// A secret: text, `{ env: NAME }` or `{ file: PATH }`.
-fn secret(node: &Node, what: &str, problems: &mut Problems) -> Option<Secret> {
+pub(super) fn secret(node: &Node, what: &str, problems: &mut Problems) -> Option<Secret> {
     if let Some(text) = node.text() {
         return Some(Secret::Plain(text.to_owned()));
     }
@@ -328,6 +306,7 @@ fn texts(node: &Node, what: &str, problems: &mut Problems) -> Vec<Spanned<String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{DeclareExchange, Mode, OnDoubt};
     use crate::diagnostic::SourceFile;
 
     fn read(text: &str) -> (Option<Config>, Vec<String>) {

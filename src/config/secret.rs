@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use sha2::{Digest as _, Sha256};
 
 /// Where a secret comes from. It is resolved anew whenever it is used, so that a rotated one
 /// needs no restart.
@@ -44,6 +47,21 @@ impl Secret {
                 Ok(text.trim().to_owned())
             }
         }
+    }
+
+    /// The value now; what tells it from an earlier one goes into `sum`. A file that was written
+    /// anew counts as another one, even with the same text: so an operator says that a refused
+    /// login may be tried again.
+    pub fn resolve_into(&self, base: &Path, sum: &mut Sha256) -> Result<String, SecretError> {
+        let value = self.resolve(base)?;
+        sum.update(value.len().to_le_bytes());
+        sum.update(&value);
+        if let Self::File(path) = self {
+            let written = std::fs::metadata(base.join(path)).and_then(|file| file.modified());
+            let written = written.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+            sum.update(written.unwrap_or_default().as_nanos().to_le_bytes());
+        }
+        Ok(value)
     }
 }
 

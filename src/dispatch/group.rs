@@ -10,7 +10,7 @@ use crate::config::Retry;
 use crate::delivery::{Consignment, DeliveryId, Due, Outcome, Settlement};
 use crate::dispatch::{Ids, retry};
 use crate::journal::{CommitError, Journal};
-use crate::target::{Answer, Begun, Target, Why};
+use crate::target::{Answer, Begun, Reason, Target, Why};
 
 /// The pause before a settlement that the journal did not take is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -62,6 +62,7 @@ pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let list = way.prepare().await;
     let early = crate::fault::is_on("settle-before-rename");
     if early {
+        let delivered = || Outcome::Delivered { reference: String::new() };
         let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
         settle(&way.tools, all).await;
     }
@@ -107,6 +108,15 @@ impl Way {
             }
         }
         self.conclude(answers, false).await;
+        if self.tools.target.marks_start() {
+            new = self.mark(new).await;
+        }
+        ready.extend(new);
+        ready
+    }
+
+    /// Commits that these are about to be sent. Returns those of which it is durable.
+    async fn mark(&mut self, mut new: Vec<Consignment>) -> Vec<Consignment> {
         crate::fault::point("before-prepared");
         let prepared = new.iter().map(|one| self.settlement(one.id, Outcome::Prepared)).collect();
         if let Err(error) = self.tools.journal.settle(prepared).await {
@@ -116,8 +126,7 @@ impl Way {
         }
         crate::fault::point("after-prepared");
         self.fresh = new.iter().map(|one| one.id).collect();
-        ready.extend(new);
-        ready
+        new
     }
 
     /// What an attempt began of which nobody knows the end. Returns those that go on.
@@ -125,7 +134,7 @@ impl Way {
         if self.tools.target.begun() != Begun::Hold {
             return list;
         }
-        let reason = "the agent ended while it was being sent".to_owned();
+        let reason = Reason::from("the agent ended while it was being sent");
         let doubt = |one: Consignment| (one.id, Answer::InDoubt(reason.clone()));
         self.conclude(list.into_iter().map(doubt).collect(), false).await;
         Vec::new()
@@ -138,8 +147,11 @@ impl Way {
         let mut brought = Vec::with_capacity(answers.len());
         for (id, answer) in answers {
             let (outcome, what) = self.follows(id, answer);
-            let arrived =
-                matches!(what, Brought::Delivered | Brought::InDoubt | Brought::Resend(_));
+            let arrived = match what {
+                Brought::Delivered | Brought::InDoubt | Brought::Resend(_) => true,
+                Brought::Again { why, .. } => why == Why::InDoubt,
+                Brought::Dead | Brought::Down(_) => false,
+            };
             // Where the prepared step can be repeated it stays: the next attempt looks for it.
             let undone = self.tools.target.begun() != Begun::Finish && self.fresh.contains(&id);
             if undone && !arrived {
@@ -160,43 +172,69 @@ impl Way {
     fn follows(&self, id: DeliveryId, answer: Answer) -> (Option<Outcome>, Brought) {
         let target = &self.tools.name;
         match answer {
-            Answer::Delivered => (Some(delivered()), Brought::Delivered),
-            Answer::Unavailable(reason) => (None, Brought::Down(reason)),
-            Answer::Retry(why, reason) => self.again(id, why, reason),
+            Answer::Delivered { reference } => {
+                (Some(Outcome::Delivered { reference }), Brought::Delivered)
+            }
+            Answer::Unavailable(reason) => (None, Brought::Down(reason.text)),
+            Answer::Retry { why, reason, after } => {
+                let later = self.later(id, &reason, after);
+                later.map_or_else(
+                    |last| self.follows(id, Answer::Reject(last)),
+                    |due| again(due, why, &reason),
+                )
+            }
             Answer::Reject(reason) => {
-                tracing::error!(target = %target, delivery = id, reason, "delivery is dead");
-                (Some(Outcome::Dead { reason }), Brought::Dead)
+                tracing::error!(target = %target, delivery = id, %reason, "delivery is dead");
+                (Some(Outcome::Dead { reason: reason.whole() }), Brought::Dead)
             }
-            Answer::InDoubt(reason) if self.tools.target.begun() == Begun::Resend => {
-                tracing::warn!(
-                    target = %target,
-                    delivery = id,
-                    reason,
-                    "delivery is in doubt and will be sent again with the same id"
-                );
-                (None, Brought::Resend(reason))
-            }
-            Answer::InDoubt(reason) => {
-                tracing::error!(target = %target, delivery = id, reason, "delivery is in doubt");
-                (Some(Outcome::InDoubt { reason }), Brought::InDoubt)
-            }
+            Answer::InDoubt(reason) => self.doubt(id, reason),
         }
     }
 
-    fn again(&self, id: DeliveryId, why: Why, reason: String) -> (Option<Outcome>, Brought) {
-        let before = self.heads.iter().find(|due| due.id == id).map_or(0, |due| due.attempts);
-        let attempts = before + 1;
+    /// What follows where nobody knows whether it arrived.
+    fn doubt(&self, id: DeliveryId, reason: Reason) -> (Option<Outcome>, Brought) {
         let target = &self.tools.name;
-        match retry::next(self.tools.retry, id, attempts, (self.tools.clock)()) {
-            Some(due) => {
-                tracing::warn!(target = %target, delivery = id, attempts, reason, "delivery will be tried again");
-                (Some(Outcome::Retry { due, reason }), Brought::Again { due, why })
+        let begun = match self.tools.target.begun() {
+            Begun::Hold if crate::fault::is_on("retry-in-doubt") => Begun::Again,
+            begun => begun,
+        };
+        let reason = match begun {
+            Begun::Resend => {
+                tracing::warn!(
+                    target = %target,
+                    delivery = id,
+                    %reason,
+                    "delivery is in doubt and will be sent again with the same id"
+                );
+                return (None, Brought::Resend(reason.text));
             }
-            None => {
-                let reason = format!("{reason}; attempt {attempts} was the last");
-                self.follows(id, Answer::Reject(reason))
-            }
-        }
+            Begun::Again => match self.later(id, &reason, None) {
+                Ok(due) => return again(due, Why::InDoubt, &reason),
+                // That it is dead is more than is known.
+                Err(last) => last,
+            },
+            Begun::Hold | Begun::Finish => reason,
+        };
+        tracing::error!(target = %target, delivery = id, %reason, "delivery is in doubt");
+        (Some(Outcome::InDoubt { reason: reason.whole() }), Brought::InDoubt)
+    }
+
+    /// When a delivery is tried again whose attempt counts: as the policy says, and not before the
+    /// receiver wants it. The error is the reason where its attempts are used up.
+    fn later(
+        &self,
+        id: DeliveryId,
+        reason: &Reason,
+        after: Option<Duration>,
+    ) -> Result<Timestamp, Reason> {
+        let before = self.heads.iter().find(|due| due.id == id).map_or(0, |due| due.attempts);
+        let (attempts, now) = (before + 1, (self.tools.clock)());
+        let Some(due) = retry::next(self.tools.retry, id, attempts, now) else {
+            let text = format!("{reason}; attempt {attempts} was the last");
+            return Err(Reason { text, said: reason.said.clone() });
+        };
+        tracing::warn!(target = %self.tools.name, delivery = id, attempts, %reason, "delivery will be tried again");
+        Ok(after.map_or(due, |after| due.max(retry::later(now, after))))
     }
 
     fn settlement(&self, id: DeliveryId, outcome: Outcome) -> Settlement {
@@ -204,8 +242,8 @@ impl Way {
     }
 }
 
-fn delivered() -> Outcome {
-    Outcome::Delivered { reference: String::new() }
+fn again(due: Timestamp, why: Why, reason: &Reason) -> (Option<Outcome>, Brought) {
+    (Some(Outcome::Retry { due, reason: reason.whole() }), Brought::Again { due, why })
 }
 
 /// Settles, however long the journal takes: what happened must be recorded before the lane moves

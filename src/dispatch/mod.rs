@@ -32,7 +32,8 @@ use crate::target::{Target, Why};
 const WINDOW: usize = 20_000;
 /// Deliveries read from the journal at once.
 const PAGE: usize = 2_000;
-/// Groups under way at once: one may write while another waits for its commit.
+/// Groups under way at once: one may write while another waits for its commit. Where deliveries go
+/// one by one, each is a group.
 const GROUPS: usize = 2;
 /// The least and the greatest pause before a target that was down is probed.
 const PROBE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -198,13 +199,14 @@ impl Dispatcher {
         // Where it is known that nothing can be sent, nothing is tried: the connection is looked
         // after elsewhere.
         let up = self.reached.is_up();
-        while up && running.groups.len() < GROUPS && now >= running.not_before {
+        let most = self.most_groups();
+        while up && running.groups.len() < most && now >= running.not_before {
             let room = match running.failures {
                 0 => self.target.in_flight.saturating_sub(running.moving),
                 _ => usize::from(running.moving == 0),
             };
-            // Half the room for each group, so that the next need not wait for the last.
-            let heads = running.lanes.take(now, room.div_ceil(GROUPS - running.groups.len()));
+            // An equal share of the room for each, so that the next need not wait for the last.
+            let heads = running.lanes.take(now, room.div_ceil(most - running.groups.len()));
             if heads.is_empty() {
                 return;
             }
@@ -213,10 +215,16 @@ impl Dispatcher {
         }
     }
 
+    fn most_groups(&self) -> usize {
+        if self.reached.takes_groups() { GROUPS } else { self.target.in_flight }
+    }
+
     async fn wait(&mut self, running: &mut Running) {
         let next = running.lanes.next_due().map(|due| due.max(running.not_before));
         let up = self.reached.is_up();
-        let free = up && running.groups.len() < GROUPS && running.moving < self.target.in_flight;
+        let free = up
+            && running.groups.len() < self.most_groups()
+            && running.moving < self.target.in_flight;
         // Due heads without room for them wait for a group, not for the clock.
         let timer = next.filter(|_| free && (running.failures == 0 || running.moving == 0));
         let timer = timer.map(|due| due.duration_since((self.clock)()));
@@ -275,7 +283,7 @@ impl Dispatcher {
                 }
             }
         }
-        match down {
+        match down.or_else(|| self.reached.failing().map(|reason| reason.text)) {
             Some(reason) => self.target_down(running, &reason),
             None => {
                 if running.failures > 0 {
@@ -292,6 +300,10 @@ impl Dispatcher {
     }
 
     fn target_down(&self, running: &mut Running, reason: &str) {
+        if (self.clock)() < running.not_before {
+            // What was under way when it went down says the same once more.
+            return;
+        }
         running.failures = running.failures.saturating_add(1);
         let seed = u64::from(running.failures);
         let pause = retry::backoff(PROBE.0, PROBE.1, running.failures.min(16), seed);

@@ -9,7 +9,7 @@ use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::mapping::{Condition, Mapping, Product};
 use crate::partner::Partner;
 use crate::plan::files::Compiled;
-use crate::route::{Address, Destination, Makes, MessageAddress, Route};
+use crate::route::{Address, Destination, Makes, MessageAddress, RequestAddress, Route};
 
 /// The routes of the configuration, as far as they are right.
 pub(super) fn compile(config: &Config, compiled: &Compiled, problems: &mut Problems) -> Vec<Route> {
@@ -77,6 +77,13 @@ fn destinations(
                     TargetKind::Amqp(amqp) => Address::Message(MessageAddress {
                         agent: config.agent.name.clone(),
                         routing_key: amqp.routing_key.clone(),
+                    }),
+                    TargetKind::Http(http) => Address::Request(RequestAddress {
+                        agent: config.agent.name.clone(),
+                        method: http.method,
+                        path: http.path.clone(),
+                        id_header: http.id_header.as_str().into(),
+                        content_type: http.content_type.as_deref().map(Arc::from),
                     }),
                 };
                 to.push(Destination { target: target.name.clone(), address });

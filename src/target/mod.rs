@@ -3,16 +3,20 @@
 
 pub mod amqp;
 pub mod file;
+pub mod http;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::config::OnDoubt;
+use crate::config::{self, OnDoubt, TargetKind};
 use crate::delivery::{Consignment, DeliveryId};
 use crate::target::amqp::Publisher;
 use crate::target::file::{FileError, Folder};
+use crate::target::http::Poster;
 
 /// A target.
 #[derive(Clone, Debug)]
@@ -21,21 +25,65 @@ pub enum Target {
     File(Folder),
     /// An exchange.
     Amqp(Publisher),
+    /// A URL.
+    Http(Poster),
 }
 
 /// What a target says of one consignment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It has it.
-    Delivered,
+    /// It has it; what it called it, where it says.
+    Delivered {
+        /// The target's own reference, or empty.
+        reference: String,
+    },
     /// It is not to be had; nothing of the consignment is with it.
-    Unavailable(String),
+    Unavailable(Reason),
     /// It did not take it this time.
-    Retry(Why, String),
+    Retry {
+        /// Why, as a label.
+        why: Why,
+        /// Why, as a text.
+        reason: Reason,
+        /// It wants no other attempt before this time has passed.
+        after: Option<Duration>,
+    },
     /// It will never take it.
-    Reject(String),
+    Reject(Reason),
     /// It may have it; it did not say so.
-    InDoubt(String),
+    InDoubt(Reason),
+}
+
+/// Why something came as it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// In our words: for logs, too.
+    pub text: String,
+    /// In the receiver's words, which may name persons: for the journal only.
+    pub said: Option<String>,
+}
+
+impl Reason {
+    /// All of it, for the journal.
+    pub fn whole(&self) -> String {
+        match &self.said {
+            Some(said) => format!("{}: {said}", self.text),
+            None => self.text.clone(),
+        }
+    }
+}
+
+impl<T: Into<String>> From<T> for Reason {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), said: None }
+    }
+}
+
+/// Without what the receiver said.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 /// Why a delivery is tried again: the words of a metric's label.
@@ -45,6 +93,8 @@ pub enum Why {
     NameTaken,
     /// The broker said no.
     Nack,
+    /// The receiver has no time for it now.
+    Busy,
     /// It may have arrived, and is sent again with the same id.
     InDoubt,
 }
@@ -55,6 +105,7 @@ impl Why {
         match self {
             Self::NameTaken => "name-taken",
             Self::Nack => "nack",
+            Self::Busy => "busy",
             Self::InDoubt => "in-doubt",
         }
     }
@@ -65,13 +116,31 @@ impl Why {
 pub enum Begun {
     /// The last step once more: the target sees whether it was done.
     Finish,
-    /// To be sent again: the receiver sees that it is the same.
+    /// To be sent again when the target is to be had: the receiver sees that it is the same.
     Resend,
+    /// The same, but it counts: it may be this document alone that never gets an answer.
+    Again,
     /// Somebody who decides.
     Hold,
 }
 
 impl Target {
+    /// A target as it is configured; nothing is connected yet. `home` is where folders start from,
+    /// `base` where secrets and certificates do.
+    pub fn new(
+        target: &config::Target,
+        home: &Path,
+        base: &Path,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let (name, base) = (target.name.clone(), base.to_owned());
+        match &target.kind {
+            TargetKind::File(file) => Self::File(Folder::new(home.join(&file.path))),
+            TargetKind::Amqp(amqp) => Self::Amqp(Publisher::new(name, amqp.clone(), base)),
+            TargetKind::Http(http) => Self::Http(Poster::new(name, (**http).clone(), base, clock)),
+        }
+    }
+
     /// What a delivery needs that was prepared before.
     pub fn begun(&self) -> Begun {
         match self {
@@ -80,27 +149,42 @@ impl Target {
                 OnDoubt::Resend => Begun::Resend,
                 OnDoubt::Hold => Begun::Hold,
             },
+            Self::Http(poster) => poster.begun(),
         }
+    }
+
+    /// Whether the start of an attempt must be durable before anything is sent. Not where the
+    /// receiver knows what comes twice: then it does not matter whether it was sent before.
+    pub fn marks_start(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Amqp(_) => true,
+            Self::Http(poster) => poster.marks_start(),
+        }
+    }
+
+    /// Whether deliveries are brought in groups that are answered together. Where each has a
+    /// request of its own, a slow answer must hold up no other.
+    pub fn takes_groups(&self) -> bool {
+        !matches!(self, Self::Http(_))
     }
 
     /// The step before the point of no return. What it is done for is committed as *prepared*
     /// before [`Self::send`].
     pub async fn prepare(&self, list: Vec<Consignment>) -> Vec<(Consignment, Result<(), Answer>)> {
-        match self {
+        let ready = match self {
             Self::File(folder) => {
                 let folder = folder.clone();
-                blocking(move || {
+                return blocking(move || {
                     let results = folder.prepare(&list);
                     let answers = results.into_iter().map(|result| result.map_err(prepare_answer));
                     list.into_iter().zip(answers).collect()
                 })
-                .await
+                .await;
             }
-            Self::Amqp(publisher) => {
-                let ready = publisher.ready();
-                list.into_iter().map(|one| (one, ready.clone())).collect()
-            }
-        }
+            Self::Amqp(publisher) => publisher.ready(),
+            Self::Http(poster) => poster.ready(),
+        };
+        list.into_iter().map(|one| (one, ready.clone())).collect()
     }
 
     /// The last step. One answer for each consignment, in any order.
@@ -116,6 +200,7 @@ impl Target {
                 .await
             }
             Self::Amqp(publisher) => publisher.send(list).await,
+            Self::Http(poster) => poster.send(list).await,
         }
     }
 
@@ -124,6 +209,16 @@ impl Target {
         match self {
             Self::File(_) => true,
             Self::Amqp(publisher) => publisher.ready().is_ok(),
+            Self::Http(poster) => poster.ready().is_ok(),
+        }
+    }
+
+    /// Why nobody should be sent anything but one delivery as a probe, although the target
+    /// answers or is reached.
+    pub fn failing(&self) -> Option<Reason> {
+        match self {
+            Self::File(_) | Self::Amqp(_) => None,
+            Self::Http(poster) => poster.failing(),
         }
     }
 
@@ -132,6 +227,7 @@ impl Target {
         match self {
             Self::File(_) => std::future::pending().await,
             Self::Amqp(publisher) => publisher.changed().await,
+            Self::Http(poster) => poster.changed().await,
         }
     }
 
@@ -141,24 +237,31 @@ impl Target {
         match self {
             Self::File(_) => {}
             Self::Amqp(publisher) => publisher.keep(end, pause).await,
+            Self::Http(poster) => poster.keep(end).await,
         }
     }
 }
 
 fn prepare_answer(error: FileError) -> Answer {
     match error {
-        FileError::Unavailable { .. } => Answer::Unavailable(error.to_string()),
+        FileError::Unavailable { .. } => Answer::Unavailable(error.to_string().into()),
         // A temporary name is ours alone: what is in its way does not go by itself.
-        FileError::Taken { .. } | FileError::Refused { .. } => Answer::Reject(error.to_string()),
+        FileError::Taken { .. } | FileError::Refused { .. } => {
+            Answer::Reject(error.to_string().into())
+        }
     }
 }
 
 fn publish_answer(result: Result<(), FileError>) -> Answer {
-    match result {
-        Ok(()) => Answer::Delivered,
-        Err(error @ FileError::Unavailable { .. }) => Answer::Unavailable(error.to_string()),
-        Err(error @ FileError::Taken { .. }) => Answer::Retry(Why::NameTaken, error.to_string()),
-        Err(error @ FileError::Refused { .. }) => Answer::Reject(error.to_string()),
+    let error = match result {
+        Ok(()) => return Answer::Delivered { reference: String::new() },
+        Err(error) => error,
+    };
+    let reason = error.to_string().into();
+    match error {
+        FileError::Unavailable { .. } => Answer::Unavailable(reason),
+        FileError::Taken { .. } => Answer::Retry { why: Why::NameTaken, reason, after: None },
+        FileError::Refused { .. } => Answer::Reject(reason),
     }
 }
 

@@ -12,11 +12,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use lapin::options::{
     BasicGetOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
     QueueDeclareOptions,
@@ -24,25 +21,14 @@ use lapin::options::{
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
 use tempfile::TempDir;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
 use waybill::cloudevent::{self, Attributes};
 use waybill::config::secret::Secret;
-use waybill::config::{
-    self, AmqpTarget, DeclareExchange, Mode, OnDead, OnDoubt, Retry, RoutingKey, TargetKind,
-};
-use waybill::delivery::{NewDelivery, Outcome, Settlement, State};
-use waybill::diagnostic::Mark;
-use waybill::dispatch::Dispatcher;
-use waybill::dispatch::feed::Feed;
-use waybill::event::{Decision, Digest, Header, Identity, Verdict};
-use waybill::journal::{Action, Batch, Journal, Options, What};
-use waybill::metrics::Metrics;
-use waybill::target::Target;
-use waybill::target::amqp::Publisher;
+use waybill::config::tls::Tls;
+use waybill::config::{AmqpTarget, DeclareExchange, Mode, OnDoubt, RoutingKey, TargetKind};
 
-/// How long a condition may take to hold.
-const PATIENCE: Duration = Duration::from_secs(60);
+#[path = "world.rs"]
+mod world;
+pub use world::{World, until};
 
 /// The broker of the tests, if there is one.
 pub fn broker() -> Option<String> {
@@ -54,19 +40,6 @@ pub fn broker() -> Option<String> {
     url
 }
 
-/// Waits until something holds.
-pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds().await {
-        assert!(Instant::now() < deadline, "never: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::now()
-}
-
 /// A broker of its own, which may be stopped, killed and put under pressure.
 pub struct Private {
     folder: TempDir,
@@ -74,13 +47,31 @@ pub struct Private {
 
 impl Private {
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// With these files in its folder for certificates.
+    pub fn start_with(tls: &[(&str, &str)]) -> Self {
         let private = Self { folder: tempfile::tempdir().unwrap() };
+        for (name, text) in tls {
+            private.write_tls(name, text);
+        }
         private.script(&["start"], &[&std::process::id().to_string()]);
         private
     }
 
     pub fn url(&self) -> String {
         std::fs::read_to_string(self.home().join("url")).unwrap()
+    }
+
+    pub fn url_tls(&self) -> String {
+        std::fs::read_to_string(self.home().join("url-tls")).unwrap()
+    }
+
+    pub fn write_tls(&self, name: &str, text: &str) {
+        let folder = self.home().join("tls");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), text).unwrap();
     }
 
     pub fn kill(&self) {
@@ -91,8 +82,8 @@ impl Private {
         self.script(&["restart"], &[]);
     }
 
-    pub fn ctl(&self, words: &[&str]) {
-        self.script(&["ctl"], words);
+    pub fn ctl(&self, words: &[&str]) -> String {
+        self.script(&["ctl"], words)
     }
 
     pub fn log(&self) -> String {
@@ -104,11 +95,12 @@ impl Private {
         self.folder.path().join("rabbitmq")
     }
 
-    fn script(&self, verb: &[&str], words: &[&str]) {
+    fn script(&self, verb: &[&str], words: &[&str]) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broker.sh");
         let mut command = Command::new(script);
         let output = command.args(verb).arg(self.home()).args(words).output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
     }
 }
 
@@ -210,213 +202,39 @@ pub struct Received {
     pub properties: BasicProperties,
 }
 
-/// A journal and the configuration of its one target.
-pub struct World {
-    folder: TempDir,
-    pub journal: Journal,
-    pub metrics: Arc<Metrics>,
-    pub target: config::Target,
-    feed: Arc<Feed>,
-    made: u64,
+/// A journal with messages for an exchange.
+pub fn world(url: &str, exchange: &str) -> World {
+    let amqp = AmqpTarget {
+        url: Secret::Plain(url.to_owned()),
+        tls: Tls::default(),
+        exchange: exchange.to_owned(),
+        declare: DeclareExchange::Passive,
+        routing_key: RoutingKey::parse("sap.{kind}.{key}").unwrap(),
+        mandatory: true,
+        mode: Mode::Structured,
+        on_doubt: OnDoubt::Resend,
+    };
+    World::new("vms", TargetKind::Amqp(amqp), message)
 }
 
-impl World {
-    pub fn new(url: &str, exchange: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let amqp = AmqpTarget {
-            url: Secret::Plain(url.to_owned()),
-            exchange: exchange.to_owned(),
-            declare: DeclareExchange::Passive,
-            routing_key: RoutingKey::parse("sap.{kind}.{key}").unwrap(),
-            mandatory: true,
-            mode: Mode::Structured,
-            on_doubt: OnDoubt::Resend,
-        };
-        let retry = Retry {
-            attempts: 4,
-            first: Duration::from_millis(200),
-            most: Duration::from_millis(400),
-        };
-        let target = config::Target {
-            name: "vms".into(),
-            mark: Mark::default(),
-            kind: TargetKind::Amqp(amqp),
-            retry,
-            in_flight: 64,
-            on_dead: OnDead::Hold,
-        };
-        let journal = open(folder.path());
-        let metrics = Arc::new(Metrics::new().unwrap());
-        Self { folder, journal, metrics, target, feed: Arc::default(), made: 0 }
-    }
-
-    pub fn configure(&mut self, change: impl FnOnce(&mut AmqpTarget)) {
-        let TargetKind::Amqp(amqp) = &mut self.target.kind else { panic!() };
-        change(amqp);
-    }
-
-    /// Where a secret of the configuration lies.
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Makes a message of a key due, routed by `word`. Returns its delivery.
-    pub async fn due(&mut self, key: &str, word: &str) -> u64 {
-        self.many(&[(key, word)]).await[0]
-    }
-
-    /// The same for many in one commit.
-    pub async fn many(&mut self, list: &[(&str, &str)]) -> Vec<u64> {
-        let mut decisions = Vec::new();
-        for (key, word) in list {
-            self.made += 1;
-            decisions.push(decision(self.made, key, word));
-        }
-        let batch = Batch {
-            plan: Digest::of(b"plan"),
-            generation: 1,
-            at: now(),
-            operator: None,
-            decisions,
-            files: Vec::new(),
-        };
-        let committed = self.journal.commit(batch).await.unwrap();
-        let ids = committed.deliveries.iter().map(|due| due.id).collect();
-        committed.deliveries.into_iter().for_each(|due| self.feed.push(due));
-        ids
-    }
-
-    /// As an agent leaves it that is killed while a message is sent.
-    pub async fn leave_prepared(&self, id: u64) {
-        let settlement = Settlement { id, at: now(), outcome: Outcome::Prepared };
-        self.journal.settle(vec![settlement]).await.unwrap();
-    }
-
-    /// Starts to publish what is due.
-    pub fn start(&self) -> Running {
-        let TargetKind::Amqp(amqp) = &self.target.kind else { panic!() };
-        let base = self.folder.path().to_owned();
-        let (stop, stopped) = watch::channel(false);
-        let (commands, asked) = mpsc::channel(4);
-        let dispatcher = Dispatcher {
-            target: self.target.clone(),
-            reached: Target::Amqp(Publisher::new("vms".into(), amqp.clone(), base)),
-            journal: self.journal.clone(),
-            feed: self.feed.clone(),
-            commands: asked,
-            stop: stopped,
-            metrics: self.metrics.clone(),
-            clock: now,
-        };
-        Running { stop, commands, task: tokio::spawn(dispatcher.run()) }
-    }
-
-    pub fn state(&self, id: u64) -> State {
-        self.journal.delivery(id).unwrap().unwrap().state
-    }
-
-    pub fn attempts(&self, id: u64) -> u32 {
-        self.journal.delivery(id).unwrap().unwrap().attempts
-    }
-
-    /// What the last attempt that failed said.
-    pub fn reason(&self, id: u64) -> String {
-        let row = self.journal.delivery(id).unwrap().unwrap();
-        let story = self.journal.story(row.event).unwrap().unwrap();
-        story.deliveries[0].1.last().unwrap().reason.clone()
-    }
-
-    pub async fn until_state(&self, id: u64, state: State) {
-        until(&format!("delivery {id} is {state:?}"), || async { self.state(id) == state }).await;
-    }
-
-    /// Waits until nothing is due any more.
-    pub async fn until_done(&self) {
-        until("all deliveries are final", || async {
-            self.journal.due("vms", 0, 10).unwrap().is_empty()
-        })
-        .await;
-    }
-
-    pub fn up(&self) -> bool {
-        self.metrics.target_up.with_label_values(&["vms"]).get() == 1
-    }
-
-    pub fn retries(&self, reason: &str) -> u64 {
-        self.metrics.retries.with_label_values(&["vms", reason]).get()
-    }
+/// Changes the configuration before the start.
+pub fn configure(world: &mut World, change: impl FnOnce(&mut AmqpTarget)) {
+    let TargetKind::Amqp(amqp) = &mut world.target.kind else { panic!() };
+    change(amqp);
 }
 
-/// A dispatcher at work.
-pub struct Running {
-    stop: watch::Sender<bool>,
-    commands: mpsc::Sender<waybill::dispatch::Command>,
-    task: JoinHandle<()>,
-}
-
-impl Running {
-    /// Ends it in order.
-    pub async fn stop(self) {
-        self.stop.send_replace(true);
-        self.task.await.unwrap();
-    }
-
-    /// What an operator does.
-    pub async fn act(&self, key: &str, what: What) {
-        let action = Action { who: "test".into(), why: "test".into(), at: now(), what };
-        let (answer, done) = oneshot::channel();
-        let command = waybill::dispatch::Command { action, key: key.to_owned(), answer };
-        self.commands.send(command).await.unwrap();
-        done.await.unwrap().unwrap();
-    }
-}
-
-fn open(folder: &Path) -> Journal {
-    let options = Options { path: folder.join("journal.db"), instance: 1 };
-    Journal::open(&options, now()).unwrap()
-}
-
-fn decision(number: u64, key: &str, word: &str) -> Decision {
-    let raw: Arc<[u8]> = format!("raw {number}").into_bytes().into();
-    let source: Arc<str> = "sap".into();
+/// Id and bytes of a message, routed by `word`.
+fn message(number: u64, key: &str, word: &str) -> (String, Vec<u8>) {
     let id = format!("test-{number:016}");
     let attributes = Attributes {
         id: &id,
         source: "/waybill/test",
         kind: "customer.changed",
         subject: key,
-        time: now(),
+        time: world::now(),
         media: cloudevent::JSON,
         routing_key: &format!("sap.{word}.{key}"),
     };
     let document = cloudevent::write(attributes, format!("{{\"n\":{number}}}").as_bytes()).unwrap();
-    let delivery = NewDelivery {
-        target: "vms".into(),
-        key: key.to_owned(),
-        name: id.clone(),
-        reference: String::new(),
-        mapping: "customer".into(),
-        document: document.into(),
-    };
-    Decision {
-        header: Header {
-            identity: Identity::of(&source, &id),
-            source,
-            id,
-            kind: "idoc.DEBMAS".to_owned(),
-            key: key.to_owned(),
-            time: String::new(),
-            received: now(),
-            digest: Digest::of(&raw),
-        },
-        raw,
-        verdict: Verdict::Accepted,
-        causes: Vec::new(),
-        transition: None,
-        failed_mappings: Vec::new(),
-        parks: false,
-        deliveries: vec![delivery],
-        now: now(),
-        again: None,
-    }
+    (id, document)
 }

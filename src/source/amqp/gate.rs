@@ -13,12 +13,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use async_rs::Tokio;
 use async_rs::traits::{Executor, Reactor, RuntimeKit};
 use async_rs::util::{DummyIO, Task};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::Stream;
 use futures_util::task::AtomicWaker;
+
+use crate::amqp::Dialer;
 
 /// How many bytes are held, and who waits for fewer.
 #[derive(Debug)]
@@ -123,47 +124,47 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
     }
 }
 
-/// The tokio runtime, with every TCP stream behind one gate.
+/// The runtime, with every connection behind one gate.
 #[derive(Clone, Debug)]
 pub struct GatedRuntime {
-    tokio: Tokio,
+    dialer: Dialer,
     gate: Arc<Gate>,
 }
 
 impl GatedRuntime {
-    /// On the runtime of the caller.
-    pub fn current(gate: Arc<Gate>) -> Self {
-        Self { tokio: Tokio::current(), gate }
+    /// The gate in front of what `dialer` connects to.
+    pub fn new(dialer: Dialer, gate: Arc<Gate>) -> Self {
+        Self { dialer, gate }
     }
 }
 
 impl RuntimeKit for GatedRuntime {}
 
 impl Executor for GatedRuntime {
-    type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
+    type Task<T: Send + 'static> = <Dialer as Executor>::Task<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, future: F) -> T {
-        self.tokio.block_on(future)
+        self.dialer.block_on(future)
     }
 
     fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         future: F,
     ) -> Task<Self::Task<T>> {
-        self.tokio.spawn(future)
+        self.dialer.spawn(future)
     }
 
     fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
         &self,
         work: F,
     ) -> Task<Self::Task<T>> {
-        self.tokio.spawn_blocking(work)
+        self.dialer.spawn_blocking(work)
     }
 }
 
 impl Reactor for GatedRuntime {
-    type TcpStream = Gated<<Tokio as Reactor>::TcpStream>;
-    type Sleep = <Tokio as Reactor>::Sleep;
+    type TcpStream = Gated<<Dialer as Reactor>::TcpStream>;
+    type Sleep = <Dialer as Reactor>::Sleep;
 
     /// The client library connects by address; it registers no sockets of its own.
     fn register<H: io::Read + io::Write + Send + 'static>(
@@ -174,18 +175,18 @@ impl Reactor for GatedRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> Self::Sleep {
-        self.tokio.sleep(duration)
+        self.dialer.sleep(duration)
     }
 
     fn interval(&self, duration: Duration) -> impl Stream<Item = Instant> + Send + 'static {
-        self.tokio.interval(duration)
+        self.dialer.interval(duration)
     }
 
     fn tcp_connect_addr(
         &self,
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
-        let (connecting, gate) = (self.tokio.tcp_connect_addr(address), self.gate.clone());
+        let (connecting, gate) = (self.dialer.tcp_connect_addr(address), self.gate.clone());
         async move { Ok(Gated { stream: connecting.await?, gate }) }
     }
 }

@@ -21,9 +21,10 @@ use lapin::options::BasicAckOptions;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use crate::amqp::{CREDENTIAL_POLL, GOOD, PAUSE};
+use crate::amqp::{GOOD, PAUSE, rotated};
 use crate::config::Amqp;
 use crate::dispatch::retry;
+use crate::event::Digest;
 use crate::metrics::Metrics;
 use crate::source::Taken;
 use crate::source::amqp::gate::Hold;
@@ -107,9 +108,7 @@ pub async fn run(mut context: Context) {
         failures = if lived >= GOOD { 1 } else { failures.saturating_add(1) };
         match ended {
             Ok(()) => failures = 0,
-            Err(SessionError::Login { credential }) => {
-                wait_for_credential(&mut context, &credential).await
-            }
+            Err(SessionError::Login { stamp }) => wait_for_credential(&mut context, stamp).await,
             Err(error) => {
                 let pause = retry::backoff(PAUSE.0, PAUSE.1, failures.min(16), number);
                 tracing::warn!(source = %context.name, %error, again_in = ?pause, "source is down");
@@ -149,17 +148,16 @@ async fn wait_until_open(context: &mut Context) -> bool {
 }
 
 /// The broker refused the login: trying again with the same credential only locks the user. Waits
-/// until the secret says something else.
-async fn wait_for_credential(context: &mut Context, refused: &str) {
+/// until the secret was written anew.
+async fn wait_for_credential(context: &mut Context, refused: Digest) {
     tracing::error!(
         source = %context.name,
         "the broker refused the login; waiting for another credential (no restart needed)"
     );
-    while !*context.stop.borrow() {
-        match context.amqp.url.resolve(&context.base) {
-            Ok(now) if now != refused => return,
-            _ => wait(&mut context.stop, CREDENTIAL_POLL).await,
-        }
+    let Context { amqp, base, stop, .. } = context;
+    tokio::select! {
+        _ = rotated(&amqp.url, &amqp.tls, base, refused) => {}
+        _ = stop.changed() => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! One connection, one channel, one consumer: from the first byte to the last acknowledgement.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +13,9 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use tokio::time::timeout;
 
-use crate::amqp::{self, PATIENCE};
+use crate::amqp::{self, Access, AccessError, PATIENCE};
 use crate::config::Declare;
-use crate::event::Arrival;
+use crate::event::{Arrival, Digest};
 use crate::source::amqp::gate::{Gate, GatedRuntime};
 use crate::source::amqp::{Context, Receipt};
 use crate::source::{self, Taken};
@@ -25,17 +26,14 @@ const SETTLE: Duration = Duration::from_secs(15);
 /// Why a session ended or never began.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
-    /// The URL cannot be had.
+    /// URL or certificates cannot be used.
     #[error(transparent)]
-    Secret(#[from] crate::config::secret::SecretError),
-    /// The URL is none.
-    #[error("the url is not an AMQP url: {0}")]
-    Url(String),
+    Access(#[from] AccessError),
     /// The broker refused user or password.
     #[error("the broker refused the login")]
     Login {
-        /// The URL that was refused, to be compared with the next.
-        credential: String,
+        /// What was refused, to be compared with what the files say next.
+        stamp: Digest,
     },
     /// The queue is not there and is not to be declared.
     #[error("queue {queue} is not there: {error}; create it or set `declare: quorum`")]
@@ -82,21 +80,22 @@ pub(super) struct Open {
     session: Arc<Session>,
     consumer: Consumer,
     gate: Arc<Gate>,
+    stamp: Digest,
 }
 
 /// Connects, declares and begins to consume.
 pub(super) async fn open(context: &Context, number: u64) -> Result<Open, SessionError> {
-    let credential = context.amqp.url.resolve(&context.base)?;
-    let uri = amqp::uri(&credential).map_err(SessionError::Url)?;
+    let Access { uri, dialer, stamp } =
+        amqp::access(&context.amqp.url, &context.amqp.tls, &context.base)?;
     let gate = Gate::new(context.amqp.in_flight);
-    let runtime = Runtime::new(GatedRuntime::current(gate.clone()));
+    let runtime = Runtime::new(GatedRuntime::new(dialer, gate.clone()));
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("waybill {} consuming", context.name).into());
     let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
     let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
         Ok(Err(error)) if amqp::refuses_login(&error) => {
-            return Err(SessionError::Login { credential });
+            return Err(SessionError::Login { stamp });
         }
         Ok(connected) => connected?,
     };
@@ -104,7 +103,7 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     match begun.unwrap_or(Err(SessionError::Silence)) {
         Ok((channel, consumer)) => {
             let session = Arc::new(Session { number, channel });
-            Ok(Open { connection, session, consumer, gate })
+            Ok(Open { connection, session, consumer, gate, stamp })
         }
         Err(error) => {
             amqp::end(&connection).await;
@@ -161,6 +160,9 @@ impl Open {
     /// that the client no longer sees, and it puts them back behind others that the next session
     /// has taken by then. A channel that closes gives all of them back at once, in their order.
     pub(super) async fn consume(&mut self, context: &mut Context) -> Result<(), SessionError> {
+        let Context { amqp, base, .. } = &*context;
+        let (amqp, base) = (amqp.clone(), base.clone());
+        let mut rotated = pin!(amqp::rotated(&amqp.url, &amqp.tls, &base, self.stamp));
         loop {
             if !*context.open.borrow() && !self.wait_for_room(context).await? {
                 break;
@@ -173,6 +175,10 @@ impl Open {
                 },
                 _ = context.stop.changed() => break,
                 changed = context.open.changed() => if changed.is_err() { break },
+                _ = &mut rotated => {
+                    tracing::info!(source = %context.name, "credential or certificate is new: connecting anew");
+                    break;
+                }
             }
         }
         self.settle().await;

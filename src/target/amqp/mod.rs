@@ -37,9 +37,10 @@ use lapin::Event;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::amqp::{CREDENTIAL_POLL, GOOD};
+use crate::amqp::{self, GOOD};
 use crate::config::{AmqpTarget, OnDoubt};
 use crate::delivery::DeliveryId;
+use crate::event::Digest;
 use crate::target::Answer;
 use crate::target::amqp::session::{Session, SessionError};
 
@@ -106,11 +107,11 @@ impl Publisher {
     fn session(&self) -> Result<Arc<Session>, Answer> {
         match &*self.shared.link.borrow() {
             Link::Up(session) if session.is_blocked() => {
-                Err(Answer::Unavailable("the broker has blocked the connection".to_owned()))
+                Err(Answer::Unavailable("the broker has blocked the connection".into()))
             }
             Link::Up(session) if session.is_connected() => Ok(session.clone()),
-            Link::Up(_) => Err(Answer::Unavailable(SessionError::Gone.to_string())),
-            Link::Down(why) | Link::Blocked(why) => Err(Answer::Unavailable(why.clone())),
+            Link::Up(_) => Err(Answer::Unavailable(SessionError::Gone.to_string().into())),
+            Link::Down(why) | Link::Blocked(why) => Err(Answer::Unavailable(why.as_str().into())),
         }
     }
 
@@ -127,8 +128,8 @@ impl Publisher {
             let error = ended.err().unwrap_or(SessionError::Gone);
             self.shared.link.send_replace(Link::Down(error.to_string()));
             failures = if started.elapsed() >= GOOD { 1 } else { failures.saturating_add(1) };
-            if let SessionError::Login { credential } = error {
-                self.wait_for_credential(&mut end, &credential).await;
+            if let SessionError::Login { stamp } = error {
+                self.wait_for_credential(&mut end, stamp).await;
             } else {
                 let pause = pause(failures);
                 tracing::warn!(target = %name, %error, again_in = ?pause, "target is down");
@@ -145,10 +146,42 @@ impl Publisher {
         };
         tracing::info!(target = %name, exchange = %config.exchange, "target is up");
         self.shared.link.send_replace(Link::Up(session.clone()));
-        let ended = self.watch(&session, end).await;
+        let (ended, session) = self.follow(session, end).await;
         self.shared.link.send_replace(Link::Down("the connection is closing".to_owned()));
         session.close().await;
         ended
+    }
+
+    /// Follows a session, and the ones that take its place when credential or certificate are
+    /// new. Returns the last one.
+    async fn follow(
+        &self,
+        mut session: Arc<Session>,
+        end: &mut watch::Receiver<bool>,
+    ) -> (Result<(), SessionError>, Arc<Session>) {
+        let Shared { name, config, base, link, .. } = &*self.shared;
+        let mut known = session.stamp();
+        loop {
+            let new = tokio::select! {
+                ended = self.watch(&session, end) => return (ended, session),
+                new = amqp::rotated(&config.url, &config.tls, base, known) => new,
+            };
+            known = new;
+            match session::open(name, config, base).await {
+                Ok(opened) => {
+                    tracing::info!(target = %name, "connected anew with a new credential or certificate");
+                    let old = std::mem::replace(&mut session, Arc::new(opened));
+                    link.send_replace(Link::Up(session.clone()));
+                    tokio::spawn(retire(old));
+                }
+                // What is there works on.
+                Err(error) => tracing::error!(
+                    target = %name,
+                    %error,
+                    "the new credential or certificate is of no use; the connection stays"
+                ),
+            }
+        }
     }
 
     /// Follows a session until it ends or `end` turns true.
@@ -184,19 +217,31 @@ impl Publisher {
     }
 
     /// The broker refused the login: trying again with the same credential only locks the user.
-    /// Waits until the secret says something else.
-    async fn wait_for_credential(&self, end: &mut watch::Receiver<bool>, refused: &str) {
+    /// Waits until the secret was written anew.
+    async fn wait_for_credential(&self, end: &mut watch::Receiver<bool>, refused: Digest) {
+        let Shared { name, config, base, .. } = &*self.shared;
         tracing::error!(
-            target = %self.shared.name,
+            target = %name,
             "the broker refused the login; waiting for another credential (no restart needed)"
         );
-        while !*end.borrow() {
-            match self.shared.config.url.resolve(&self.shared.base) {
-                Ok(now) if now != refused => return,
-                _ => wait(end, CREDENTIAL_POLL).await,
-            }
+        tokio::select! {
+            _ = amqp::rotated(&config.url, &config.tls, base, refused) => {}
+            _ = end.changed() => {}
         }
     }
+}
+
+/// Ends a session that another one has taken the place of, when its last messages are confirmed.
+async fn retire(session: Arc<Session>) {
+    let confirmed = async {
+        while Arc::strong_count(&session) > 1 {
+            sleep(LOOK / 10).await;
+        }
+    };
+    if tokio::time::timeout(CONFIRM, confirmed).await.is_err() {
+        tracing::warn!("the old connection ends with messages unconfirmed");
+    }
+    session.close().await;
 }
 
 async fn wait(end: &mut watch::Receiver<bool>, pause: Duration) {

@@ -86,7 +86,7 @@ impl Publisher {
 
     async fn turn(&self, turn: &[Consignment]) -> Result<Vec<(DeliveryId, Answer)>, Answer> {
         let session = self.session()?;
-        let unavailable = |error: SessionError| Answer::Unavailable(error.to_string());
+        let unavailable = |error: SessionError| Answer::Unavailable(error.to_string().into());
         let channel = session.channel().await.map_err(unavailable)?;
         let mut window = Window::default();
         self.fly(&session, &channel, turn, &mut window).await;
@@ -227,24 +227,25 @@ impl Window {
         let answer = |(at, one): (usize, &Consignment)| {
             if let Some(why) = self.returned.get(&one.name) {
                 let what = format!("the broker gave it back: {why}; is a queue bound for it?");
-                return (one.id, Answer::Reject(what));
+                return (one.id, Answer::Reject(what.into()));
             }
             let answer = match self.fates.get(&at) {
                 // One that came back may hang on a confirmation that never came.
                 Some(Fate::Confirmed) if !complete && !self.returned.is_empty() => {
-                    Answer::InDoubt("confirmed; whether a queue took it is not known".to_owned())
+                    Answer::InDoubt("confirmed; whether a queue took it is not known".into())
                 }
-                Some(Fate::Confirmed) => Answer::Delivered,
+                Some(Fate::Confirmed) => Answer::Delivered { reference: String::new() },
                 Some(Fate::Nacked) => {
-                    Answer::Retry(Why::Nack, "the broker said no: is a queue full?".to_owned())
+                    let reason = "the broker said no: is a queue full?".into();
+                    Answer::Retry { why: Why::Nack, reason, after: None }
                 }
-                Some(Fate::NotWritten(why)) => Answer::Unavailable(why.clone()),
-                Some(Fate::Impossible(why)) => Answer::Reject(why.clone()),
+                Some(Fate::NotWritten(why)) => Answer::Unavailable(why.as_str().into()),
+                Some(Fate::Impossible(why)) => Answer::Reject(why.as_str().into()),
                 Some(Fate::Closed(soft, why)) if alone => closed_over(soft, why),
                 Some(Fate::Lost(why) | Fate::Closed(_, why)) => {
-                    Answer::InDoubt(format!("no confirmation: {why}"))
+                    Answer::InDoubt(format!("no confirmation: {why}").into())
                 }
-                None => Answer::InDoubt(format!("no confirmation within {CONFIRM:?}")),
+                None => Answer::InDoubt(format!("no confirmation within {CONFIRM:?}").into()),
             };
             (one.id, answer)
         };
@@ -255,10 +256,8 @@ impl Window {
 /// A channel was closed over the only message on it, so it was not taken.
 fn closed_over(soft: &AMQPSoftError, why: &str) -> Answer {
     match soft {
-        AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED => {
-            Answer::Unavailable(why.to_owned())
-        }
-        _ => Answer::Reject(why.to_owned()),
+        AMQPSoftError::NOTFOUND | AMQPSoftError::ACCESSREFUSED => Answer::Unavailable(why.into()),
+        _ => Answer::Reject(why.into()),
     }
 }
 

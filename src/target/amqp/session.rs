@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use async_rs::Runtime;
 use futures_util::{Stream, StreamExt as _};
 use lapin::options::{ConfirmSelectOptions, ExchangeDeclareOptions};
 use lapin::protocol::AMQPSoftError;
@@ -11,23 +12,21 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Event, ExchangeKind};
 use tokio::time::timeout;
 
-use crate::amqp::{self, PATIENCE};
+use crate::amqp::{self, Access, AccessError, PATIENCE};
 use crate::config::{AmqpTarget, DeclareExchange};
+use crate::event::Digest;
 
 /// Why a session ended or never began.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
-    /// The URL cannot be had.
+    /// URL or certificates cannot be used.
     #[error(transparent)]
-    Secret(#[from] crate::config::secret::SecretError),
-    /// The URL is none.
-    #[error("the url is not an AMQP url: {0}")]
-    Url(String),
+    Access(#[from] AccessError),
     /// The broker refused user or password.
     #[error("the broker refused the login")]
     Login {
-        /// The URL that was refused, to be compared with the next.
-        credential: String,
+        /// What was refused, to be compared with what the files say next.
+        stamp: Digest,
     },
     /// The exchange is not there and is not to be declared.
     #[error("exchange {exchange} is not there: {error}; create it or set `declare: topic`")]
@@ -65,6 +64,7 @@ pub(super) struct Session {
     idle: Mutex<Vec<Channel>>,
     /// Whether a message was taken by the broker in this session.
     proven: AtomicBool,
+    stamp: Digest,
 }
 
 /// Connects and sees to the exchange.
@@ -73,14 +73,14 @@ pub(super) async fn open(
     config: &AmqpTarget,
     base: &Path,
 ) -> Result<Session, SessionError> {
-    let credential = config.url.resolve(base)?;
-    let uri = amqp::uri(&credential).map_err(SessionError::Url)?;
+    let Access { uri, dialer, stamp } = amqp::access(&config.url, &config.tls, base)?;
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("waybill {name} publishing").into());
-    let connection = match timeout(PATIENCE, Connection::connect_uri(uri, properties)).await {
+    let connecting = Connection::connect_uri_with_runtime(uri, properties, Runtime::new(dialer));
+    let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
         Ok(Err(error)) if amqp::refuses_login(&error) => {
-            return Err(SessionError::Login { credential });
+            return Err(SessionError::Login { stamp });
         }
         Ok(connected) => connected?,
     };
@@ -90,6 +90,7 @@ pub(super) async fn open(
             connection,
             idle: Mutex::new(vec![channel]),
             proven: AtomicBool::new(false),
+            stamp,
         }),
         Err(error) => {
             amqp::end(&connection).await;
@@ -148,6 +149,11 @@ impl Session {
     /// Whether a message was answered in this session.
     pub(super) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Acquire)
+    }
+
+    /// What it was connected with.
+    pub(super) fn stamp(&self) -> Digest {
+        self.stamp
     }
 
     /// Whether the connection is there.

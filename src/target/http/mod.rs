@@ -1,0 +1,266 @@
+//! A URL that takes documents.
+//!
+//! One request for each delivery, each with the delivery's id in a header. What an answer means is
+//! in [`answer`]; what no answer means:
+//!
+//! | what happened | answer |
+//! |---|---|
+//! | no connection, no TLS | unavailable: nothing was sent |
+//! | the connection was lost, or the time was up, before the answer began | in doubt |
+//! | the answer began and did not end | as its status says |
+//!
+//! **Logins.** A credential that nobody has accepted yet is tried by one request alone; the others
+//! wait for it. Refused, it is not tried again: [`Poster::keep`] looks at its files once a second,
+//! and the target waits until one of them was written anew.
+//!
+//! **The breaker.** After [`BREAKER`] failures in a row nothing counts any more, and the dispatcher
+//! sends one delivery as a probe from time to time, until one arrives.
+
+pub mod answer;
+mod exchange;
+mod session;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::time::sleep;
+
+use crate::amqp::CREDENTIAL_POLL;
+use crate::config::OnDoubt;
+use crate::config::http::{Dedupes, HttpTarget};
+use crate::delivery::{Consignment, DeliveryId};
+use crate::event::Digest;
+use crate::target::http::session::{Materials, Session};
+use crate::target::{Answer, Begun, Reason, Why};
+
+/// So many failures in a row, and the target counts as down.
+pub const BREAKER: u32 = 10;
+
+/// What sends to one URL; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Poster {
+    shared: Arc<Shared>,
+    state: watch::Receiver<State>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: Arc<str>,
+    config: HttpTarget,
+    /// The folder that relative paths of the configuration start from.
+    base: PathBuf,
+    clock: fn() -> Timestamp,
+    state: watch::Sender<State>,
+    /// Held by the one request that tries a credential.
+    first: Mutex<()>,
+    /// Failures since the last answer that was none.
+    failures: AtomicU32,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    /// Nothing can be sent; why.
+    Down(String),
+    /// Who we are was not accepted.
+    Refused { stamp: Digest, why: String },
+    /// Requests may be sent.
+    Up(Arc<Session>),
+}
+
+impl Poster {
+    /// A poster that has not read its secrets yet.
+    pub fn new(
+        name: Arc<str>,
+        config: HttpTarget,
+        base: PathBuf,
+        clock: fn() -> Timestamp,
+    ) -> Self {
+        let (sender, state) = watch::channel(State::Down("not ready yet".to_owned()));
+        let (first, failures) = (Mutex::default(), AtomicU32::default());
+        let shared = Shared { name, config, base, clock, state: sender, first, failures };
+        Self { shared: Arc::new(shared), state }
+    }
+
+    /// What is done about a document that may have arrived.
+    pub(super) fn begun(&self) -> Begun {
+        let config = &self.shared.config;
+        match (config.dedupes, config.on_doubt) {
+            (Dedupes::Nothing, OnDoubt::Hold) => Begun::Hold,
+            _ if self.failing().is_some() => Begun::Resend,
+            _ => Begun::Again,
+        }
+    }
+
+    pub(super) fn marks_start(&self) -> bool {
+        self.shared.config.dedupes == Dedupes::Nothing
+    }
+
+    /// Whether requests may be sent now.
+    pub(super) fn ready(&self) -> Result<(), Answer> {
+        self.session().map(|_| ())
+    }
+
+    pub(super) fn failing(&self) -> Option<Reason> {
+        let failures = self.shared.failures.load(Ordering::Acquire);
+        let why = || format!("{failures} attempts in a row have failed").into();
+        (failures >= BREAKER).then(why)
+    }
+
+    /// Waits until [`Self::ready`] may say something else.
+    pub(super) async fn changed(&mut self) {
+        if self.state.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Sends each consignment. One answer for each.
+    pub(super) async fn send(&self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
+        join_all(list.iter().map(async |one| (one.id, self.one(one).await))).await
+    }
+
+    async fn one(&self, consignment: &Consignment) -> Answer {
+        let (session, first) = match self.enter().await {
+            Ok(entered) => entered,
+            Err(answer) => return answer,
+        };
+        let answer = session.exchange(consignment, (self.shared.clock)()).await;
+        let answer = match answer {
+            exchange::Outcome::Answered(answer) => {
+                session.prove();
+                answer
+            }
+            exchange::Outcome::Unheard(answer) => answer,
+            exchange::Outcome::Refused(reason) => self.refused(&session, reason),
+        };
+        drop(first);
+        self.count(answer)
+    }
+
+    /// A session, and the right to be the first of it where nobody was yet.
+    async fn enter(&self) -> Result<(Arc<Session>, Option<MutexGuard<'_, ()>>), Answer> {
+        loop {
+            let session = self.session()?;
+            if session.is_proven() {
+                return Ok((session, None));
+            }
+            let first = self.shared.first.lock().await;
+            // Whoever was first has proven it, or it is gone.
+            let now = self.session()?;
+            if Arc::ptr_eq(&session, &now) && !now.is_proven() {
+                return Ok((now, Some(first)));
+            }
+        }
+    }
+
+    fn session(&self) -> Result<Arc<Session>, Answer> {
+        match &*self.shared.state.borrow() {
+            State::Up(session) => Ok(session.clone()),
+            State::Down(why) | State::Refused { why, .. } => {
+                Err(Answer::Unavailable(why.as_str().into()))
+            }
+        }
+    }
+
+    /// Who we are was not accepted. Trying again with the same credential only locks the user.
+    fn refused(&self, session: &Arc<Session>, reason: Reason) -> Answer {
+        if !session.has_credential() {
+            // Nobody to lock, and nothing that could be corrected here.
+            return Answer::Unavailable(reason);
+        }
+        // It may have been rotated since it was read: then the new one is tried.
+        self.look();
+        let shared = &self.shared;
+        let refused = shared.state.send_if_modified(|state| match state {
+            State::Up(now) if Arc::ptr_eq(now, session) => {
+                let why = format!("{reason}; waiting for another credential");
+                *state = State::Refused { stamp: session.stamp(), why };
+                true
+            }
+            _ => false,
+        });
+        if refused {
+            tracing::error!(
+                target = %shared.name,
+                %reason,
+                "the login was refused; waiting for another credential (no restart needed)"
+            );
+        }
+        Answer::Unavailable(reason)
+    }
+
+    /// Follows the failures in a row. Beyond the breaker an attempt does not count.
+    fn count(&self, answer: Answer) -> Answer {
+        let failures = &self.shared.failures;
+        match answer {
+            Answer::Delivered { .. } | Answer::Reject(_) => {
+                failures.store(0, Ordering::Release);
+                answer
+            }
+            Answer::Retry { ref reason, .. } => {
+                if failures.fetch_add(1, Ordering::AcqRel) >= BREAKER {
+                    return Answer::Unavailable(reason.clone());
+                }
+                answer
+            }
+            Answer::InDoubt(_) => {
+                failures.fetch_add(1, Ordering::AcqRel);
+                answer
+            }
+            Answer::Unavailable(_) => answer,
+        }
+    }
+
+    /// Looks at the secrets and certificates until `end` turns true.
+    pub(super) async fn keep(self, mut end: watch::Receiver<bool>) {
+        while !*end.borrow() {
+            self.look();
+            tokio::select! {
+                () = sleep(CREDENTIAL_POLL) => {}
+                _ = end.changed() => {}
+            }
+        }
+    }
+
+    /// Reads secrets and certificates, and replaces the session where they are others. Requests
+    /// under way end on the connections that they began on.
+    fn look(&self) {
+        let Shared { name, config, base, state, .. } = &*self.shared;
+        let opened = Materials::read(config, base).and_then(|materials| {
+            let known = match &*state.borrow() {
+                State::Up(session) => Some(session.stamp()),
+                State::Refused { stamp, .. } => Some(*stamp),
+                State::Down(_) => None,
+            };
+            let new = known != Some(materials.stamp);
+            new.then(|| Session::open(config, materials)).transpose()
+        });
+        match opened {
+            Ok(None) => {}
+            Ok(Some(session)) => {
+                tracing::info!(target = %name, "target is ready");
+                state.send_replace(State::Up(Arc::new(session)));
+            }
+            Err(error) => {
+                state.send_if_modified(|state| match state {
+                    // What was read before serves on: files are often replaced one by one.
+                    State::Up(_) | State::Refused { .. } => false,
+                    State::Down(why) if *why == error.to_string() => false,
+                    State::Down(why) => {
+                        tracing::error!(target = %name, %error, "target is not ready");
+                        *why = error.to_string();
+                        true
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Of an answer that says: not now.
+fn busy(reason: Reason, after: Option<std::time::Duration>) -> Answer {
+    Answer::Retry { why: Why::Busy, reason, after }
+}

@@ -1,0 +1,221 @@
+//! What requests are made with: the address, who we are, the pool of connections. Replaced as a
+//! whole when a secret or a certificate was rotated.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::redirect::{Attempt, Policy};
+use reqwest::{Client, Url};
+use sha2::{Digest as _, Sha256};
+
+use crate::config::http::{Auth, Extract, HttpTarget, Meaning, Timeouts};
+use crate::config::secret::{Secret, SecretError};
+use crate::event::Digest;
+use crate::target::http::answer;
+use crate::tls::{Material, TlsError};
+
+/// Why there is no session.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// A secret cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The address is none. It is not quoted: somebody may have put a password into it.
+    #[error("the url is none: `https://HOST/PATH` without user and password is expected")]
+    Url,
+    /// A header cannot hold that.
+    #[error("`{0}` holds characters that no header may have")]
+    Header(String),
+    /// The client library's fault or ours.
+    #[error("no client: {0}")]
+    Client(reqwest::Error),
+}
+
+/// The files and variables behind a session, as they are now.
+#[derive(Debug)]
+pub(super) struct Materials {
+    /// What tells them from others.
+    pub(super) stamp: Digest,
+    url: Url,
+    headers: HeaderMap,
+    basic: Option<(String, String)>,
+    tls: Material,
+}
+
+/// Reads secrets and notes what they are.
+struct Reader<'a> {
+    base: &'a Path,
+    sum: Sha256,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, secret: &Secret) -> Result<String, SecretError> {
+        secret.resolve_into(self.base, &mut self.sum)
+    }
+
+    fn header(&mut self, what: &str, secret: &Secret) -> Result<HeaderValue, SessionError> {
+        let value = self.read(secret)?;
+        sensitive(what, &value)
+    }
+}
+
+fn sensitive(what: &str, value: &str) -> Result<HeaderValue, SessionError> {
+    let header = HeaderValue::from_str(value);
+    let mut header = header.map_err(|_| SessionError::Header(what.to_owned()))?;
+    header.set_sensitive(true);
+    Ok(header)
+}
+
+fn name(text: &str) -> Result<HeaderName, SessionError> {
+    text.parse().map_err(|_| SessionError::Header(text.to_owned()))
+}
+
+impl Materials {
+    pub(super) fn read(config: &HttpTarget, base: &Path) -> Result<Self, SessionError> {
+        let mut reader = Reader { base, sum: Sha256::new() };
+        let url = reader.read(&config.url)?;
+        let url: Url = url.trim_end_matches('/').parse().map_err(|_| SessionError::Url)?;
+        let plain = url.username().is_empty() && url.password().is_none();
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+            return Err(SessionError::Url);
+        }
+        let mut headers = HeaderMap::new();
+        for (key, value) in &config.headers {
+            headers.insert(name(key)?, reader.header(key, value)?);
+        }
+        let mut basic = None;
+        match &config.auth {
+            None => {}
+            Some(Auth::Basic { user, password }) => {
+                basic = Some((reader.read(user)?, reader.read(password)?));
+            }
+            Some(Auth::Bearer(token)) => {
+                let value = format!("Bearer {}", reader.read(token)?);
+                headers.insert(AUTHORIZATION, sensitive("bearer", &value)?);
+            }
+            Some(Auth::Header { name: key, value }) => {
+                headers.insert(name(key)?, reader.header(key, value)?);
+            }
+        }
+        let tls = Material::read(&config.tls, base)?;
+        reader.sum.update(tls.stamp().0);
+        Ok(Self { stamp: Digest(reader.sum.finalize().into()), url, headers, basic, tls })
+    }
+}
+
+/// What requests are made with.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) client: Client,
+    pub(super) rules: Rules,
+    url: Url,
+    headers: HeaderMap,
+    basic: Option<(String, String)>,
+    stamp: Digest,
+    credential: bool,
+    proven: AtomicBool,
+}
+
+/// What the configuration says of answers.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub(super) timeouts: Timeouts,
+    pub(super) reference: Option<Extract>,
+    pub(super) error: Option<Extract>,
+    config: HttpTarget,
+}
+
+impl Rules {
+    pub(super) fn meaning(&self, status: u16) -> Meaning {
+        answer::meaning(&self.config, status)
+    }
+
+    /// The header that carries the id.
+    pub(super) fn id_header(&self) -> &str {
+        &self.config.id_header
+    }
+}
+
+impl Session {
+    /// Nothing is connected yet: connections are made when they are needed.
+    pub(super) fn open(config: &HttpTarget, materials: Materials) -> Result<Self, SessionError> {
+        let Materials { stamp, url, headers, basic, tls } = materials;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls.client()?)
+            .http1_only()
+            // Where documents go is said in the configuration, and nowhere else.
+            .no_proxy()
+            .referer(false)
+            .redirect(redirects(config.redirects))
+            .retry(reqwest::retry::never())
+            .connect_timeout(config.timeouts.connect)
+            .pool_idle_timeout(config.keep_alive)
+            .user_agent(concat!("waybill/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(SessionError::Client)?;
+        let credential = config.auth.is_some() || config.tls.identity.is_some();
+        let rules = Rules {
+            timeouts: config.timeouts,
+            reference: config.reference.clone(),
+            error: config.error.clone(),
+            config: config.clone(),
+        };
+        let proven = AtomicBool::new(!credential);
+        Ok(Self { client, rules, url, headers, basic, stamp, credential, proven })
+    }
+
+    /// Whether the receiver has accepted who we are.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Acquire)
+    }
+
+    pub(super) fn prove(&self) {
+        self.proven.store(true, Ordering::Release);
+    }
+
+    /// Whether it says at all who we are.
+    pub(super) fn has_credential(&self) -> bool {
+        self.credential
+    }
+
+    pub(super) fn stamp(&self) -> Digest {
+        self.stamp
+    }
+
+    /// The address of a document.
+    pub(super) fn address(&self, path: &str) -> Result<Url, String> {
+        let base = self.url.as_str().trim_end_matches('/');
+        format!("{base}{path}").parse().map_err(|_| "its path makes no URL".to_owned())
+    }
+
+    /// What every request of this session says, beside what its document says.
+    pub(super) fn dress(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        let request = request.headers(self.headers.clone());
+        match &self.basic {
+            Some((user, password)) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
+    }
+}
+
+/// Follows only where method and body stay the same, and only within one server: a credential is
+/// for nobody else.
+fn redirects(most: usize) -> Policy {
+    if most == 0 {
+        return Policy::none();
+    }
+    Policy::custom(move |attempt: Attempt<'_>| {
+        let same =
+            attempt.previous().last().is_some_and(|one| one.origin() == attempt.url().origin());
+        let keeps = matches!(attempt.status().as_u16(), 307 | 308);
+        if keeps && same && attempt.previous().len() <= most {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}

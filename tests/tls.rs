@@ -1,0 +1,170 @@
+//! TLS against real servers: private authorities, client certificates, and both of them rotated
+//! while documents travel.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
+
+#[path = "support/pki.rs"]
+mod pki;
+#[path = "support/http.rs"]
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::sync::watch;
+use waybill::delivery::State;
+use waybill::tls::{expiry, provider};
+
+use pki::{Authority, Certificate};
+use support::{Reply, Seen, Service, World, of, target, until};
+
+const FAR: &str = "20991231235959Z";
+const TLS: &str = "dedupes: none, tls: { ca: ca.pem, cert: cert.pem, key: key.pem }";
+
+fn certificates(pem: &str) -> Vec<CertificateDer<'static>> {
+    CertificateDer::pem_slice_iter(pem.as_bytes()).map(Result::unwrap).collect()
+}
+
+/// A server's side; with `clients`, whoever connects needs a certificate of that authority.
+fn server(own: &Certificate, clients: Option<&Authority>) -> Arc<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(provider());
+    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(authority) => {
+            let mut store = RootCertStore::empty();
+            store.add_parsable_certificates(certificates(&authority.pem));
+            let verifier = WebPkiClientVerifier::builder_with_provider(store.into(), provider());
+            builder.with_client_cert_verifier(verifier.build().unwrap())
+        }
+    };
+    let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+    Arc::new(builder.with_single_cert(certificates(&own.pem), key).unwrap())
+}
+
+fn write(world: &World, authority: &Authority, own: &Certificate) {
+    for (name, text) in [("ca.pem", &authority.pem), ("cert.pem", &own.pem), ("key.pem", &own.key)]
+    {
+        std::fs::write(world.path(name), text).unwrap();
+    }
+}
+
+fn secure(service: &Service, keys: &str) -> World {
+    of(target(&format!("https://localhost:{}", service.address.port()), keys))
+}
+
+#[tokio::test]
+async fn a_private_authority_and_a_client_certificate_let_documents_through() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let (_keep, tls) = watch::channel(server(&theirs.issue("erp", FAR), Some(&ours)));
+    let service = Service::start_tls(tls, |_| Reply::Status(200)).await;
+    let mut world = secure(&service, TLS);
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    world.many(&[("a", "x"), ("a", "x"), ("b", "x")]).await;
+    let running = world.start();
+    world.until_done().await;
+    running.stop().await;
+    assert_eq!(service.count(), 3);
+}
+
+#[tokio::test]
+async fn whom_we_do_not_trust_gets_nothing_and_it_is_no_doubt() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let (_keep, tls) = watch::channel(server(&theirs.issue("erp", FAR), Some(&ours)));
+    let service = Service::start_tls(tls, |_| Reply::Status(200)).await;
+    let mut world = secure(&service, TLS);
+    write(&world, &Authority::new("others"), &ours.issue("waybill", FAR));
+    let id = world.due("a", "x").await;
+    let running = world.start();
+    until("the target is down", || async { !world.up() }).await;
+    assert_eq!((service.count(), world.attempts(id)), (0, 0));
+    // The right authority, without a restart.
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    world.until_state(id, State::Delivered).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_trust_us_has_read_nothing_and_it_is_no_doubt() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let (_keep, tls) = watch::channel(server(&theirs.issue("erp", FAR), Some(&ours)));
+    let service = Service::start_tls(tls, |_| Reply::Status(200)).await;
+    let mut world = secure(&service, TLS);
+    write(&world, &theirs, &Authority::new("others").issue("waybill", FAR));
+    let id = world.due("a", "x").await;
+    let running = world.start();
+    // One round of refusals; each of them says so with an alert, after we sent the request.
+    let watched = Instant::now();
+    until("the target is down", || async {
+        !world.up() && watched.elapsed() > Duration::from_millis(500)
+    })
+    .await;
+    assert_eq!((service.count(), world.state(id)), (0, State::Due));
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    world.until_state(id, State::Delivered).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn certificates_of_both_sides_are_rotated_under_load_without_an_error() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let (rotate, tls) = watch::channel(server(&theirs.issue("erp", FAR), Some(&ours)));
+    let service = Service::start_tls(tls, |_| Reply::Status(200)).await;
+    let mut world = secure(&service, TLS);
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    let running = world.start();
+    let (mut made, mut connections) = (load(&mut world, 1).await, 1);
+    for _ in 0..3 {
+        // The server's certificate, then ours: its two files one after the other, as people do it.
+        rotate.send_replace(server(&theirs.issue("erp", FAR), Some(&ours)));
+        let own = ours.issue("waybill", FAR);
+        std::fs::write(world.path("cert.pem"), &own.pem).unwrap();
+        made += load(&mut world, 20).await;
+        std::fs::write(world.path("key.pem"), &own.key).unwrap();
+        let rotated = Instant::now();
+        while last_connection(&service) <= connections {
+            assert!(rotated.elapsed() < Duration::from_secs(20), "no new connection");
+            made += load(&mut world, 5).await;
+        }
+        connections = last_connection(&service);
+    }
+    world.until_done().await;
+    running.stop().await;
+    let seen = service.seen();
+    let ids: BTreeSet<_> = seen.iter().map(Seen::id).collect();
+    assert_eq!((seen.len(), ids.len()), (made, made));
+    assert!((1..=made as u64).all(|id| world.attempts(id) == 1), "an attempt failed");
+}
+
+fn last_connection(service: &Service) -> usize {
+    service.seen().iter().map(|one| one.connection).max().unwrap_or(0)
+}
+
+async fn load(world: &mut World, count: usize) -> usize {
+    let names: Vec<_> = (0..count).map(|n| format!("k{n}")).collect();
+    let list: Vec<_> = names.iter().map(|key| (key.as_str(), "x")).collect();
+    let ids = world.many(&list).await;
+    for id in ids {
+        world.until_state(id, State::Delivered).await;
+    }
+    count
+}
+
+#[test]
+fn when_a_certificate_ends_is_read_from_it() {
+    let authority = Authority::new("clients");
+    let (near, far) = (authority.issue("near", "20270102030405Z"), authority.issue("far", FAR));
+    let both = format!("{}{}", far.pem, near.pem);
+    let earliest = expiry::earliest(both.as_bytes()).unwrap();
+    assert_eq!(earliest.to_string(), "2027-01-02T03:04:05Z");
+    assert_eq!(expiry::earliest(b"no certificate"), None);
+    for cut in 0..200 {
+        let der = certificates(&far.pem).remove(0);
+        assert_eq!(expiry::not_after(&der[..cut]), None);
+    }
+}
