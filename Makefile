@@ -59,6 +59,7 @@ prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad
 	$(ORACLE) crash --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) crash --way messages --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) large --agent $(TARGET)/release/waybill
+	$(ORACLE) reload --agent $(TARGET)/release/waybill
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) weather --agent $(TARGET)/release/waybill
 

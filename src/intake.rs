@@ -6,6 +6,7 @@
 //! and the batch is tried again until it stands, and a single event that the journal refuses for
 //! its data is recorded as failed.
 
+mod adopt;
 mod again;
 mod inbox;
 
@@ -35,8 +36,8 @@ const COMMIT_PAUSE: Duration = Duration::from_millis(500);
 pub struct Intake {
     /// Where everything goes.
     pub journal: Journal,
-    /// The plan in force; it is taken once for each batch.
-    pub plan: watch::Receiver<Arc<Plan>>,
+    /// The plan in force. It changes between two batches, never within one.
+    pub plan: Arc<Plan>,
     /// What arrives.
     pub inbox: Inbox,
     /// What operators ask for.
@@ -62,6 +63,15 @@ pub enum Command {
         operator: Operator,
         /// Where the answer goes.
         answer: oneshot::Sender<Result<Vec<Reprocessed>, ReprocessError>>,
+    },
+    /// Decide by another plan from here on.
+    Adopt {
+        /// The plan.
+        plan: Arc<Plan>,
+        /// Targets that it knows no more: they must have nothing left to deliver.
+        gone: Vec<Arc<str>>,
+        /// Where the answer goes.
+        answer: oneshot::Sender<Result<(), AdoptError>>,
     },
 }
 
@@ -95,6 +105,33 @@ pub enum ReprocessError {
     Stopping,
 }
 
+/// Why another plan was not taken. The old one goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The journal could not be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A target that is gone has deliveries left.
+    #[error(
+        "target {target} is gone from the configuration, but {due} of its deliveries wait, {dead} are \
+         dead and {in_doubt} in doubt; keep it until they are delivered, or decide about them: \
+         waybill deliveries list --target {target}"
+    )]
+    Queued {
+        /// The target.
+        target: Arc<str>,
+        /// Deliveries that wait.
+        due: u64,
+        /// Deliveries that are dead.
+        dead: u64,
+        /// Deliveries in doubt.
+        in_doubt: u64,
+    },
+    /// The agent is stopping.
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
 /// Document numbers that are reserved and not used yet.
 #[derive(Debug, Default)]
 struct Numbers {
@@ -116,9 +153,16 @@ impl Intake {
         loop {
             tokio::select! {
                 biased;
-                Some(command) = self.commands.recv() => {
-                    numbers = self.command(command, numbers).await;
-                }
+                Some(command) = self.commands.recv() => match command {
+                    Command::Reprocess { events, operator, answer } => {
+                        let (done, left) = self.reprocess_all(events, &operator, numbers).await;
+                        numbers = left;
+                        heard(answer.send(done).is_ok());
+                    }
+                    Command::Adopt { plan, gone, answer } => {
+                        heard(answer.send(self.adopt(plan, gone).await).is_ok());
+                    }
+                },
                 taken = self.inbox.batch() => {
                     if taken.is_empty() {
                         break;
@@ -129,10 +173,14 @@ impl Intake {
         }
         // Whoever asked while we were stopping is told so.
         self.commands.close();
-        while let Some(Command::Reprocess { answer, .. }) = self.commands.recv().await {
-            if answer.send(Err(ReprocessError::Stopping)).is_err() {
-                tracing::debug!("nobody waits for the answer");
-            }
+        while let Some(command) = self.commands.recv().await {
+            let answered = match command {
+                Command::Reprocess { answer, .. } => {
+                    answer.send(Err(ReprocessError::Stopping)).is_ok()
+                }
+                Command::Adopt { answer, .. } => answer.send(Err(AdoptError::Stopping)).is_ok(),
+            };
+            heard(answered);
         }
     }
 
@@ -161,7 +209,7 @@ impl Intake {
     /// journal refuses for its data is halved until the culprit is alone; that one is recorded as
     /// failed. `false` where not even that is possible.
     async fn make_durable(&self, arrivals: Vec<Arrival>, mut numbers: Numbers) -> (Numbers, bool) {
-        let plan = self.plan.borrow().clone();
+        let plan = self.plan.clone();
         let mut parts = vec![arrivals];
         while let Some(mut part) = parts.pop() {
             let decided = match self.decide(&plan, part.clone(), numbers).await {
@@ -257,6 +305,12 @@ impl Intake {
         tracing::error!(%error, "the journal does not take events; they stay with their senders");
         self.room.send_replace(false);
         tokio::time::sleep(COMMIT_PAUSE).await;
+    }
+}
+
+fn heard(heard: bool) {
+    if !heard {
+        tracing::debug!("nobody waits for the answer");
     }
 }
 

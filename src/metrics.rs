@@ -64,6 +64,8 @@ pub struct Metrics {
     pub credential_expiry_seconds: GaugeVec,
     /// The configuration in force, counted from 1.
     pub config_generation: IntGauge,
+    /// Whether the last configuration that was read was taken over.
+    pub config_last_reload_success: IntGauge,
     /// Unix time of the start.
     pub start_time: Gauge,
 }
@@ -104,6 +106,7 @@ const HELP: &[(&str, &str)] = &[
     ("sources_paused", "Whether sources are paused because the journal has no room."),
     ("credential_expiry_seconds", "Until the first certificate of a connection ends."),
     ("config_generation", "The configuration in force, counted from 1."),
+    ("config_last_reload_success", "Whether the last configuration read was taken over."),
     ("start_time_seconds", "Unix time of the start."),
 ];
 
@@ -143,6 +146,7 @@ impl Metrics {
             sources_paused: new.gauge("sources_paused")?,
             credential_expiry_seconds: new.float_gauges("credential_expiry_seconds", &["name"])?,
             config_generation: new.gauge("config_generation")?,
+            config_last_reload_success: new.gauge("config_last_reload_success")?,
             start_time: new.float_gauge("start_time_seconds")?,
             registry: new.registry,
         })

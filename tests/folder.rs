@@ -185,7 +185,7 @@ impl Running {
     fn take(&mut self) {
         let intake = Intake {
             journal: self.journal.clone(),
-            plan: watch::channel(self.plan.clone()).1,
+            plan: self.plan.clone(),
             inbox: Inbox::new(vec![Waiting {
                 queue: self.taken.take().unwrap(),
                 pace: Pace::Bulk,

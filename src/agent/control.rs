@@ -1,27 +1,35 @@
 //! What operators ask of a running agent, over its control socket.
 //!
-//! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard` and `POST /events/reprocess`,
-//! each with who asks and why. The command line is the client; the vocabulary is one.
+//! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard`, `POST /events/reprocess` and
+//! `POST /reload`, each with who asks and why. The command line is the client; the vocabulary is one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agent::reload::{ReloadError, Reloaded};
 use crate::delivery::DeliveryId;
 use crate::dispatch;
 use crate::http::{Answer, Call, Handler};
 use crate::intake;
 use crate::journal::{Action, Done, Journal, Operator, What};
 
+/// Where the dispatcher of each target takes what operators ask for.
+pub(super) type Acts = BTreeMap<Arc<str>, mpsc::Sender<dispatch::Command>>;
+/// Where the answer to a reload goes.
+pub(super) type ReloadAsked = oneshot::Sender<Result<Reloaded, ReloadError>>;
+
 /// The parts that operators reach.
 #[derive(Debug)]
 pub(super) struct Control {
     pub(super) journal: Journal,
-    pub(super) acts: Vec<(Arc<str>, mpsc::Sender<dispatch::Command>)>,
+    pub(super) acts: watch::Receiver<Acts>,
     pub(super) intake: mpsc::Sender<intake::Command>,
+    pub(super) reload: mpsc::Sender<ReloadAsked>,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -68,6 +76,7 @@ impl Control {
         let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
         match parts.as_slice() {
             ["events", "reprocess"] => self.reprocess(request).await,
+            ["reload"] => self.reload(&request).await,
             ["deliveries", id, verb @ ("release" | "discard")] => match id.parse() {
                 Ok(id) if *verb == "release" => self.act(What::Release(id), id, request).await,
                 Ok(id) => self.act(What::Discard(id), id, request).await,
@@ -82,9 +91,9 @@ impl Control {
             return Answer::text(StatusCode::NOT_FOUND, format!("there is no delivery {id}"));
         };
         let action = Action { who: request.who, why: request.why, at: (self.clock)(), what };
-        let acts = self.acts.iter().find(|(name, _)| **name == *target);
-        let done = match acts {
-            Some((_, dispatcher)) => {
+        let dispatcher = self.acts.borrow().get(&*target).cloned();
+        let done = match dispatcher {
+            Some(dispatcher) => {
                 let (answer, done) = oneshot::channel();
                 let command = dispatch::Command { action, key, answer };
                 if dispatcher.send(command).await.is_err() {
@@ -117,6 +126,19 @@ impl Control {
                 tracing::error!(%error, "the journal cannot be read");
                 None
             }
+        }
+    }
+
+    async fn reload(&self, request: &Request) -> Answer {
+        tracing::info!(who = %request.who, why = %request.why, "asked to reload");
+        let (answer, done) = oneshot::channel();
+        if self.reload.send(answer).await.is_err() {
+            return stopping();
+        }
+        match done.await {
+            Ok(Ok(done)) => Answer::json(StatusCode::OK, &done),
+            Ok(Err(error)) => Answer::text(StatusCode::CONFLICT, error.to_string()),
+            Err(_) => stopping(),
         }
     }
 

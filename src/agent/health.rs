@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::config::load::Written;
-use crate::config::{SourceKind, TargetKind};
+use crate::config::{Config, SourceKind, TargetKind};
+use crate::event::Digest;
 use crate::http::{Answer, Call, Handler};
 use crate::journal::{Journal, JournalError, Sizes};
 use crate::metrics::Metrics;
@@ -28,13 +28,28 @@ pub(super) struct Health {
     pub(super) metrics: Arc<Metrics>,
     /// Whether sources may take events.
     pub(super) room: watch::Sender<bool>,
-    /// Free bytes below which they may not.
-    pub(super) min_free: u64,
-    pub(super) sources: Vec<Arc<str>>,
-    pub(super) targets: Vec<Arc<str>>,
-    /// The certificates of connections, by name.
-    pub(super) certificates: Vec<(String, PathBuf)>,
+    /// What is in force.
+    pub(super) standing: watch::Receiver<Standing>,
+    /// Where the paths of certificates start from.
+    pub(super) base: PathBuf,
     pub(super) clock: fn() -> Timestamp,
+}
+
+/// What is in force.
+#[derive(Clone, Debug)]
+pub(super) struct Standing {
+    /// The configuration.
+    pub(super) config: Arc<Config>,
+    /// The digest of the plan.
+    pub(super) plan: Digest,
+    /// Why the last reload was refused, if it was.
+    pub(super) refused: Option<String>,
+}
+
+impl Standing {
+    pub(super) fn new(config: Arc<Config>, plan: Digest) -> Self {
+        Self { config, plan, refused: None }
+    }
 }
 
 #[derive(Serialize)]
@@ -42,6 +57,8 @@ struct Readiness {
     ready: bool,
     reasons: Vec<String>,
     generation: i64,
+    plan: String,
+    reload_refused: Option<String>,
 }
 
 impl Health {
@@ -69,8 +86,10 @@ impl Health {
     /// Ready means: events are taken. A target that is down does not make the agent unready, as
     /// its deliveries are safe in the journal; it is named all the same.
     fn readiness(&self) -> Answer {
+        let standing = self.standing.borrow().clone();
         let mut reasons = Vec::new();
-        for source in &self.sources {
+        for source in &standing.config.sources {
+            let source = &*source.name;
             if self.metrics.source_up.with_label_values(&[source]).get() == 0 {
                 reasons.push(format!("source {source} is down"));
             }
@@ -79,14 +98,16 @@ impl Health {
             reasons.push("the journal has no room".to_owned());
         }
         let ready = reasons.is_empty();
-        for target in &self.targets {
+        for target in &standing.config.targets {
+            let target = &*target.name;
             if self.metrics.target_up.with_label_values(&[target]).get() == 0 {
                 reasons.push(format!("target {target} is down; its deliveries wait"));
             }
         }
         let generation = self.metrics.config_generation.get();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        Answer::json(status, &Readiness { ready, reasons, generation })
+        let (plan, reload_refused) = (standing.plan.to_string(), standing.refused);
+        Answer::json(status, &Readiness { ready, reasons, generation, plan, reload_refused })
     }
 
     /// Looks at the journal once a second until the agent ends.
@@ -121,8 +142,10 @@ impl Health {
         // The intake closes it too, when a commit fails; that is seen before it is opened again.
         self.metrics.sources_paused.set(i64::from(!open || !*self.room.borrow()));
         let outbox = self.journal.outbox()?;
-        for target in &self.targets {
-            let counts = outbox.get(&**target).cloned().unwrap_or_default();
+        let config = self.standing.borrow().config.clone();
+        for target in &config.targets {
+            let target = &*target.name;
+            let counts = outbox.get(target).cloned().unwrap_or_default();
             let label: &[&str] = &[target];
             let open = counts.due + counts.dead + counts.in_doubt;
             self.metrics.outbox_depth.with_label_values(label).set(open as i64);
@@ -138,11 +161,13 @@ impl Health {
 
     /// A file that cannot be read keeps what was said of it: whoever connects with it says why.
     fn look_at_certificates(&self) {
-        for (name, path) in &self.certificates {
-            let ends = std::fs::read(path).ok().and_then(|pem| expiry::earliest(&pem));
+        let config = self.standing.borrow().config.clone();
+        for (name, path) in certificates(&config) {
+            let ends =
+                std::fs::read(self.base.join(path)).ok().and_then(|pem| expiry::earliest(&pem));
             if let Some(ends) = ends {
                 let left = ends.duration_since((self.clock)()).as_secs_f64();
-                self.metrics.credential_expiry_seconds.with_label_values(&[name]).set(left);
+                self.metrics.credential_expiry_seconds.with_label_values(&[&name]).set(left);
             }
         }
     }
@@ -152,7 +177,8 @@ impl Health {
     fn keep_room(&self, sizes: Sizes) {
         let open = *self.room.borrow();
         // A small disk cannot keep a fixed amount free: a tenth of it must do.
-        let least = self.min_free.min(sizes.total / 10);
+        let min_free = self.standing.borrow().config.journal.min_free;
+        let least = min_free.min(sizes.total / 10);
         if open && sizes.free < least {
             tracing::error!(
                 free = sizes.free,
@@ -169,8 +195,7 @@ impl Health {
 }
 
 /// Our own certificates, by what they are for.
-pub(super) fn certificates(written: &Written) -> Vec<(String, PathBuf)> {
-    let config = &written.config;
+fn certificates(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let sources = config.sources.iter().filter_map(|source| match &source.kind {
         SourceKind::Amqp(amqp) => Some((format!("source/{}", source.name), &amqp.tls)),
         SourceKind::Folder(_) => None,
@@ -184,6 +209,5 @@ pub(super) fn certificates(written: &Written) -> Vec<(String, PathBuf)> {
         Some((format!("target/{}", target.name), tls))
     });
     let all = sources.chain(targets);
-    all.filter_map(|(name, tls)| Some((name, written.base.join(&tls.identity.as_ref()?.cert))))
-        .collect()
+    all.filter_map(|(name, tls)| Some((name, tls.identity.as_ref()?.cert.as_str())))
 }

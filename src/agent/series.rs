@@ -3,6 +3,8 @@
 //! Prometheus sees growth only between two values: a counter that appears with its first event
 //! at 1 has never grown, and the first failure would raise no alarm.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::config::{Config, SourceKind};
@@ -11,10 +13,44 @@ use crate::event::Verdict;
 use crate::journal::FileOutcome;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
+use crate::source::folder::judge::Waiting;
+
+/// Begins the series of the process.
+pub(super) fn start(metrics: &Metrics, now: Timestamp) {
+    metrics.start_time.set(now.as_second() as f64);
+    metrics.config_last_reload_success.set(1);
+}
+
+/// Ends what says how sources and targets stand that are no more. What counted goes on.
+pub(super) fn end(metrics: &Metrics, sources: &[Arc<str>], targets: &[Arc<str>]) {
+    for source in sources {
+        // A series that is not there need not go.
+        let _ = metrics.source_up.remove_label_values(&[source]);
+        let certificate = format!("source/{source}");
+        let _ = metrics.credential_expiry_seconds.remove_label_values(&[&certificate]);
+        for reason in Waiting::REASONS {
+            let _ = metrics.files_waiting.remove_label_values(&[source, reason]);
+        }
+    }
+    for target in targets {
+        let gauges = [
+            &metrics.target_up,
+            &metrics.lanes_held,
+            &metrics.outbox_depth,
+            &metrics.dead_letters,
+            &metrics.in_doubt,
+        ];
+        for gauge in gauges {
+            let _ = gauge.remove_label_values(&[target]);
+        }
+        let certificate = format!("target/{target}");
+        let _ = metrics.credential_expiry_seconds.remove_label_values(&[&certificate]);
+        let _ = metrics.outbox_oldest_seconds.remove_label_values(&[target]);
+    }
+}
 
 /// Begins the series of what is configured.
-pub(super) fn begin(metrics: &Metrics, config: &Config, plan: &Plan, now: Timestamp) {
-    metrics.start_time.set(now.as_second() as f64);
+pub(super) fn begin(metrics: &Metrics, config: &Config, plan: &Plan) {
     metrics.config_generation.set(plan.generation() as i64);
     for source in &config.sources {
         let name = &*source.name;

@@ -19,6 +19,7 @@ use clap::{Parser, Subcommand};
   waybill trail WBL1A2B37T4000017       everything about a VIN, DOCNUM, file name or event id
   waybill deliveries list --state dead  what SAP did not get
   waybill deliveries release 4711 --why 'share is mounted again'
+  waybill reload --why 'new colours'    take over a changed configuration, or nothing of it
   waybill events reprocess --verdict failed --why 'table colour.csv mended'
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 could not be done."
@@ -62,6 +63,11 @@ pub(super) enum Command {
     Events(Events),
     /// Deliveries: list them, release or discard them.
     Deliveries(Deliveries),
+    /// Let the running agent read its configuration again: all of it is taken over, or nothing.
+    #[command(after_help = "The same as SIGHUP, with an answer. Mistakes are shown with their \
+                            places; the agent then goes on as it was.\n\nExample: waybill reload \
+                            --why 'new colour codes'")]
+    Reload(Reload),
     /// Dropped files: why each is taken or not.
     Files(Files),
     /// Write a completion script for a shell.
@@ -201,6 +207,15 @@ pub(super) struct Reason {
     /// Who asks; it is kept in the audit trail.
     #[arg(long, env = "USER", default_value = "operator")]
     pub(super) who: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Reload {
+    #[command(flatten)]
+    pub(super) reason: Reason,
+    /// One JSON object.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

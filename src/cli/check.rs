@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
 
+use crate::agent::Setup;
 use crate::cli::args::Check;
 use crate::cli::{CliError, Said, output};
-use crate::config::load::{self, Written};
+use crate::config::load::Written;
 use crate::diagnostic::Diagnostic;
 use crate::plan::Plan;
 
@@ -60,34 +61,25 @@ pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Resu
 }
 
 /// Loads and compiles; all mistakes of loading and compiling together.
-pub(super) fn compile(path: &Path) -> Result<(Written, Plan), Vec<Diagnostic>> {
-    let (written, mut mistakes) = load::load(path);
-    let Some(written) = written else { return Err(mistakes) };
-    let texts = |path: &Path| load::file(path).map_err(|mistake| mistake.message.clone());
-    match Plan::compile(&written, &texts, 1) {
-        Ok(plan) if mistakes.is_empty() => Ok((written, plan)),
-        Ok(_) => Err(mistakes),
-        Err(more) => {
-            mistakes.extend(more);
-            mistakes.sort_by(|a, b| (&a.file, a.mark.start).cmp(&(&b.file, b.mark.start)));
-            mistakes.dedup();
-            Err(mistakes)
-        }
-    }
+fn compile(path: &Path) -> Result<(Written, Plan), Vec<Diagnostic>> {
+    Setup::of(path).load(1).map(|loaded| (loaded.written, loaded.plan))
 }
 
 /// For the commands that need a plan: shows the mistakes on standard error.
 pub(super) fn compiled(path: &Path) -> Result<(Written, Plan), CliError> {
-    compile(path).map_err(|mistakes| {
-        let mut screen = io::stderr();
-        let coloured = screen.is_terminal();
-        for mistake in &mistakes {
-            if writeln!(screen, "{}\n", render(mistake, coloured)).is_err() {
-                break;
-            }
+    compile(path).map_err(shown)
+}
+
+/// Shows the mistakes on standard error.
+pub(super) fn shown(mistakes: Vec<Diagnostic>) -> CliError {
+    let mut screen = io::stderr();
+    let coloured = screen.is_terminal();
+    for mistake in &mistakes {
+        if writeln!(screen, "{}\n", render(mistake, coloured)).is_err() {
+            break;
         }
-        CliError::Mistakes(mistakes.len())
-    })
+    }
+    CliError::Mistakes(mistakes.len())
 }
 
 fn as_json(mistake: &Diagnostic) -> Mistake<'_> {

@@ -110,6 +110,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
                 operate::act(&args.config(None), "discard", act, clock, out)
             }
         },
+        Command::Reload(options) => operate::reload(&args.config(None), options, out),
         Command::Files(files) => match &files.command {
             FilesCommand::Explain(options) => {
                 files::explain(&args.config(None), options, clock, out)

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::agent::{Acted, CONTROL_SOCKET, Request};
-use crate::cli::args::{Act, Reprocess};
+use crate::agent::{Acted, CONTROL_SOCKET, Reloaded, Request};
+use crate::cli::args::{Act, Reload, Reprocess};
 use crate::cli::{CliError, Said, check, journal_views, output};
 use crate::dispatch::feed::Feeds;
 use crate::http::client::{self, CallError};
@@ -120,6 +120,43 @@ pub(super) fn reprocess(
     Ok(Said::Yes)
 }
 
+/// Lets the running agent read its configuration again.
+pub(super) fn reload(
+    config: &Path,
+    options: &Reload,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let journal = journal_views::options(config)?;
+    let (who, why) = (options.reason.who.clone(), options.reason.why.clone());
+    let request = Request { who, why, events: Vec::new() };
+    let done = match ask(&runtime()?, &journal.path, "/reload", &request)? {
+        Some(Ok(body)) => serde_json::from_slice::<Reloaded>(&body)
+            .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
+        Some(Err(refusal)) => {
+            writeln!(out, "refused; the agent goes on as it was\n{refusal}")?;
+            return Ok(Said::No);
+        }
+        None => {
+            let text =
+                "no agent runs on this data directory; the next start reads the configuration";
+            return Err(CliError::Refused(text.to_owned()));
+        }
+    };
+    if options.json {
+        output::json_line(out, &done)?;
+        return Ok(Said::Yes);
+    }
+    let Reloaded { generation, plan, changed, stopped, started } = &done;
+    let what = if *changed { "taken over" } else { "nothing has changed" };
+    writeln!(out, "{what}: generation {generation}, plan {}", plan.get(..12).unwrap_or(plan))?;
+    for (what, names) in [("stopped", stopped), ("started", started)] {
+        if !names.is_empty() {
+            writeln!(out, "{what}: {}", names.join(", "))?;
+        }
+    }
+    Ok(Said::Yes)
+}
+
 /// The events by their numbers, or those that the choice means; never all by accident.
 fn chosen(config: &Path, options: &Reprocess) -> Result<Vec<u64>, CliError> {
     let choice = &options.choice;
@@ -149,7 +186,7 @@ async fn offline(
     let sent = ask.send(Command::Reprocess { events, operator, answer }).await;
     let intake = Intake {
         journal: journal.clone(),
-        plan: watch::channel(Arc::new(plan)).1,
+        plan: Arc::new(plan),
         inbox: Inbox::new(Vec::new()),
         commands,
         feeds: Feeds::of(written.config.targets.iter().map(|target| target.name.clone())),

@@ -6,10 +6,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
-use crate::agent;
+use crate::agent::{self, Setup};
 use crate::cli::args::{LogFormat, Run};
 use crate::cli::{CliError, Said, check};
-use crate::diagnostic::{Mark, Spanned};
 
 /// A sidecar is a guest on its machine, and each thread keeps memory of its own.
 const MOST_WORKERS: usize = 4;
@@ -20,15 +19,12 @@ pub(super) fn run(
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
     logs(options)?;
-    let (mut written, plan) = check::compiled(&path)?;
-    if let Some(value) = options.listen {
-        // A container's port has to be reached from outside; the file need not know that.
-        written.config.http = Some(Spanned { value, mark: Mark::default() });
-    }
+    let setup = Setup { path, listen: options.listen };
+    let loaded = setup.load(1).map_err(check::shown)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(cores.min(MOST_WORKERS)).enable_all().build()?;
-    runtime.block_on(agent::run(written, plan, clock))?;
+    runtime.block_on(agent::run(setup, loaded, clock))?;
     // A thread that still waits for a broken disk must not keep the process.
     runtime.shutdown_background();
     Ok(Said::Yes)

@@ -8,7 +8,7 @@ use crate::diagnostic::Problems;
 use crate::yaml::Fields;
 
 /// An exchange of an AMQP 0-9-1 broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AmqpTarget {
     /// `amqp://user:password@host:port/vhost`.
     pub url: Secret,

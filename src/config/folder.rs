@@ -7,7 +7,7 @@ use crate::diagnostic::Problems;
 use crate::yaml::{Fields, Node};
 
 /// A folder that others drop files into.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FolderSource {
     /// The folder, relative to the configuration file or `WAYBILL_HOME`.
     pub path: String,

@@ -6,7 +6,7 @@ use crate::diagnostic::{Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
 
 /// The format of a source's events.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceFormat {
     /// One JSON text each; [`EventPaths`](crate::config::EventPaths) says where it holds what.
     Json,
@@ -15,7 +15,7 @@ pub enum SourceFormat {
 }
 
 /// `format: idoc`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IdocSource {
     /// Message types, and where their IDocs hold the business object that orders them. IDocs of
     /// other message types are ordered by nothing: their key is their own `DOCNUM`.

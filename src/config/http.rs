@@ -12,7 +12,7 @@ use crate::diagnostic::{Mark, Problems};
 use crate::yaml::{self, Fields, Node};
 
 /// A web service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpTarget {
     /// `https://host:port/path`, without user and password.
     pub url: Secret,
@@ -50,7 +50,7 @@ pub struct HttpTarget {
 }
 
 /// How the agent says who it is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// User and password.
     Basic {
@@ -119,7 +119,7 @@ pub enum Meaning {
 }
 
 /// Where an answer holds a text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Extract {
     /// In a header.
     Header(String),

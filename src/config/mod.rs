@@ -57,7 +57,7 @@ pub struct Config {
 }
 
 /// `agent:`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// The name that logs and the audit trail show.
     pub name: Arc<str>,
@@ -69,18 +69,30 @@ pub struct Agent {
     /// How long a shutdown may take to finish what has begun. Default 20s: below the 30s after
     /// which container runtimes kill.
     pub drain: Duration,
+    /// When a changed configuration is taken over. Default on-signal.
+    pub reload: Reload,
+}
+
+/// When a changed configuration is taken over while the agent runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// At SIGHUP, or when an operator asks for it.
+    OnSignal,
+    /// Also when one of its files has changed and stands still.
+    OnChange,
 }
 
 impl Agent {
     /// Stands for an `agent:` with mistakes, which are reported; nothing can run with it.
     pub(crate) fn unusable() -> Self {
         let (name, data_dir) = (Arc::from(""), String::new());
-        Self { name, instance: 0, data_dir, drain: Duration::ZERO }
+        let (drain, reload) = (Duration::ZERO, Reload::OnSignal);
+        Self { name, instance: 0, data_dir, drain, reload }
     }
 }
 
 /// `journal:`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journal {
     /// The file name below `data_dir`.
     pub file: String,
@@ -104,8 +116,16 @@ pub struct Source {
     pub event: EventPaths,
 }
 
+impl Source {
+    /// Whether it is the same, wherever in its file it stands.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let Self { name, mark: _, kind, format, event } = self;
+        (name, kind, format, event) == (&other.name, &other.kind, &other.format, &other.event)
+    }
+}
+
 /// What a source is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     /// `type: amqp`.
     Amqp(Amqp),
@@ -124,7 +144,7 @@ impl SourceKind {
 }
 
 /// A queue of an AMQP 0-9-1 broker.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Amqp {
     /// `amqp://user:password@host:port/vhost`.
     pub url: Secret,
@@ -158,7 +178,7 @@ pub enum Declare {
 }
 
 /// Where an event holds what orders and identifies it. Defaults: the names of CloudEvents.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventPaths {
     /// Its id. Default `id`.
     pub id: Path,
@@ -188,8 +208,17 @@ pub struct Target {
     pub on_dead: OnDead,
 }
 
+impl Target {
+    /// Whether it is the same, wherever in its file it stands.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let Self { name, mark: _, kind, retry, in_flight, on_dead } = self;
+        (name, kind, retry) == (&other.name, &other.kind, &other.retry)
+            && (in_flight, on_dead) == (&other.in_flight, &other.on_dead)
+    }
+}
+
 /// What a target is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TargetKind {
     /// `type: file`.
     File(FileTarget),
@@ -200,7 +229,7 @@ pub enum TargetKind {
 }
 
 /// A folder that somebody else empties.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileTarget {
     /// The folder, relative to the configuration file.
     pub path: String,

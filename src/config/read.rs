@@ -8,8 +8,8 @@ use waybill_parsers::Path;
 use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
-    Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, folder, format,
-    http as http_target, tls, unit,
+    Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, folder,
+    format, http as http_target, tls, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -60,6 +60,8 @@ fn agent(node: &Node, problems: &mut Problems) -> Option<Agent> {
     let name = fields.required_text("name", problems);
     let data_dir = fields.required_text("data_dir", problems);
     let drain = fields.parsed("drain", problems, unit::duration);
+    let words = [("on-signal", Reload::OnSignal), ("on-change", Reload::OnChange)];
+    let reload = fields.choice("reload", problems, &words);
     // One name for development, quality and production, so that one set of files serves all.
     fields.text("landscape", problems);
     let instance = fields.parsed("instance", problems, |text| unit::count(text, 0, 999));
@@ -77,6 +79,7 @@ fn agent(node: &Node, problems: &mut Problems) -> Option<Agent> {
         instance: u16::try_from(instance?).ok()?,
         data_dir: data_dir?.value,
         drain: drain.unwrap_or(Duration::from_secs(20)),
+        reload: reload.unwrap_or(Reload::OnSignal),
     })
 }
 

@@ -2,7 +2,7 @@
 //! filling memory: beyond a bound it only says from where on to read the journal.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::Notify;
 
@@ -42,27 +42,35 @@ impl Feed {
     }
 }
 
-/// The feeds of all targets.
+/// The feeds of all targets. Its clones are one.
 #[derive(Clone, Debug, Default)]
 pub struct Feeds {
-    feeds: BTreeMap<Arc<str>, Arc<Feed>>,
+    feeds: Arc<RwLock<BTreeMap<Arc<str>, Arc<Feed>>>>,
 }
 
 impl Feeds {
     /// One feed for each of these targets.
     pub fn of(targets: impl IntoIterator<Item = Arc<str>>) -> Self {
-        Self { feeds: targets.into_iter().map(|name| (name, Arc::default())).collect() }
+        let feeds = targets.into_iter().map(|name| (name, Arc::default())).collect();
+        Self { feeds: Arc::new(RwLock::new(feeds)) }
     }
 
-    /// The feed of one target.
-    pub fn of_target(&self, name: &str) -> Option<&Arc<Feed>> {
-        self.feeds.get(name)
+    /// The feed of one target, which begins with this where there was none.
+    pub fn of_target(&self, name: &Arc<str>) -> Arc<Feed> {
+        let mut feeds = self.feeds.write().unwrap_or_else(PoisonError::into_inner);
+        feeds.entry(name.clone()).or_default().clone()
+    }
+
+    /// Ends the feed of a target that is no more.
+    pub fn end(&self, name: &str) {
+        self.feeds.write().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     /// Announces deliveries that are durable.
     pub fn announce(&self, deliveries: Vec<Due>) {
+        let feeds = self.feeds.read().unwrap_or_else(PoisonError::into_inner);
         for due in deliveries {
-            match self.feeds.get(&due.target) {
+            match feeds.get(&due.target) {
                 Some(feed) => feed.push(due),
                 None => tracing::error!(target = %due.target, "delivery for an unknown target"),
             }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::event::{Arrival, Verdict};
-use crate::intake::{Batch, Command, Intake, Numbers, ReprocessError, Reprocessed, decide_reads};
+use crate::intake::{Batch, Intake, Numbers, ReprocessError, Reprocessed, decide_reads};
 use crate::journal::{Journal, Operator};
 use crate::pipeline;
 use crate::plan::Plan;
@@ -15,21 +15,20 @@ struct Stored {
 }
 
 impl Intake {
-    /// Does what an operator asked for, between two batches.
-    pub(super) async fn command(&self, command: Command, mut numbers: Numbers) -> Numbers {
-        let Command::Reprocess { events, operator, answer } = command;
+    /// Decides these events again, between two batches; up to the first that cannot be.
+    pub(super) async fn reprocess_all(
+        &self,
+        events: Vec<u64>,
+        operator: &Operator,
+        mut numbers: Numbers,
+    ) -> (Result<Vec<Reprocessed>, ReprocessError>, Numbers) {
         let mut done = Vec::new();
-        let mut result = Ok(());
         for event in events {
-            result = self.reprocess(event, &operator, &mut numbers, &mut done).await;
-            if result.is_err() {
-                break;
+            if let Err(error) = self.reprocess(event, operator, &mut numbers, &mut done).await {
+                return (Err(error), numbers);
             }
         }
-        if answer.send(result.map(|()| done)).is_err() {
-            tracing::debug!("nobody waits for the answer");
-        }
-        numbers
+        (Ok(done), numbers)
     }
 
     /// Decides one event again and, where that frees its key, those that waited behind it.
@@ -76,7 +75,7 @@ impl Intake {
         numbers: &mut Numbers,
         done: &mut Vec<Reprocessed>,
     ) -> Result<String, ReprocessError> {
-        let plan = self.plan.borrow().clone();
+        let plan = self.plan.clone();
         let (journal, now) = (self.journal.clone(), (self.clock)());
         let number = stored.number;
         let mut taken = std::mem::take(numbers);

@@ -23,7 +23,7 @@ const MOST_EVENTS: usize = 256;
 const MOST_BYTES: usize = 8 << 20;
 /// The most of it that is bulk, where nobody waits: documents are large, and so is what is made of
 /// them until it is committed.
-const BULK_ALONE: usize = 128;
+const BULK_ALONE: usize = 64;
 /// The same between live events: about two milliseconds of work.
 const BULK_BETWEEN: usize = 32;
 /// The same in a batch that has live events in it.
@@ -52,6 +52,8 @@ pub struct Waiting {
 /// What all sources have handed over.
 #[derive(Debug, Default)]
 pub struct Inbox {
+    /// Sources that begin later.
+    later: Option<mpsc::Receiver<Waiting>>,
     live: Turns,
     bulk: Turns,
     /// Batches of bulk since a live event came.
@@ -80,13 +82,30 @@ impl Inbox {
     /// Of these queues, one for each source.
     pub fn new(waiting: Vec<Waiting>) -> Self {
         let mut inbox = Self { calm: CALM, ..Self::default() };
-        for Waiting { queue, pace } in waiting {
-            match pace {
-                Pace::Live => inbox.live.queues.push(queue),
-                Pace::Bulk => inbox.bulk.queues.push(queue),
+        waiting.into_iter().for_each(|waiting| inbox.add(waiting));
+        inbox
+    }
+
+    /// Of the queues that come, until nobody can send another one.
+    pub fn of(later: mpsc::Receiver<Waiting>) -> Self {
+        Self { calm: CALM, later: Some(later), ..Self::default() }
+    }
+
+    fn add(&mut self, Waiting { queue, pace }: Waiting) {
+        match pace {
+            Pace::Live => self.live.queues.push(queue),
+            Pace::Bulk => self.bulk.queues.push(queue),
+        }
+    }
+
+    fn poll_later(&mut self, context: &mut Context<'_>) {
+        while let Some(later) = &mut self.later {
+            match later.poll_recv(context) {
+                Poll::Ready(Some(waiting)) => self.add(waiting),
+                Poll::Ready(None) => self.later = None,
+                Poll::Pending => break,
             }
         }
-        inbox
     }
 
     /// Everything that is there, at most a batch. Waits for the first; empty when every source has
@@ -100,6 +119,7 @@ impl Inbox {
     }
 
     fn poll_batch(&mut self, context: &mut Context<'_>) -> Poll<Vec<Taken>> {
+        self.poll_later(context);
         let mut draw = Draw::default();
         self.live.draw(&mut draw, MOST_EVENTS - BULK_BESIDE, context);
         let live = draw.taken.len();
@@ -118,7 +138,8 @@ impl Inbox {
             self.calm = self.calm.saturating_add(1);
             self.handed = Some(tokio::time::Instant::now());
         }
-        let ended = self.live.queues.is_empty() && self.bulk.queues.is_empty();
+        let ended =
+            self.later.is_none() && self.live.queues.is_empty() && self.bulk.queues.is_empty();
         if draw.taken.is_empty() && !ended { Poll::Pending } else { Poll::Ready(draw.taken) }
     }
 
@@ -222,9 +243,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn bulk_alone_takes_large_batches() {
         let (mut inbox, senders) = inbox();
-        senders.bulk(200);
+        senders.bulk(BULK_ALONE + 1);
         assert_eq!(batch(&mut inbox).await, (0, BULK_ALONE));
-        assert_eq!(batch(&mut inbox).await, (0, 200 - BULK_ALONE));
+        assert_eq!(batch(&mut inbox).await, (0, 1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -267,6 +288,23 @@ mod tests {
             (live, bulk) = (live + taken.0, bulk + taken.1);
         }
         assert!(bulk >= 2 * BULK_BESIDE, "{bulk}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_begins_later_is_drawn_from_and_keeps_the_inbox_open() {
+        let (begin, later) = mpsc::channel(4);
+        let mut inbox = Inbox::of(later);
+        let (live, queue) = mpsc::channel(10);
+        let (bulk, _) = mpsc::channel(10);
+        let senders = Senders { permits: Arc::new(Semaphore::new(10)), live, bulk };
+        assert!(futures_util::poll!(std::pin::pin!(inbox.batch())).is_pending());
+        begin.send(Waiting { queue, pace: Pace::Live }).await.unwrap();
+        senders.live(2);
+        assert_eq!(batch(&mut inbox).await, (2, 0));
+        drop(senders);
+        assert!(futures_util::poll!(std::pin::pin!(inbox.batch())).is_pending());
+        drop(begin);
+        assert!(inbox.batch().await.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -207,6 +207,7 @@ fn document(event: &Event<'_>, status: Status, number: usize) -> Vec<u8> {
         vin: event.data.vin.to_owned(),
         event_id: event.id.to_owned(),
         code: status.code().to_owned(),
+        marks: Default::default(),
     })
 }
 

@@ -127,6 +127,7 @@ fn take(folder: &Path, name: String, seen: Micros) -> Result<Option<Consumed>> {
         vin: registration.vin,
         event_id: registration.event_id,
         code: registration.code,
+        marks: registration.marks,
         seen,
         appeared: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
         problem,
@@ -145,6 +146,7 @@ mod tests {
             vin: "11111111111111111".to_owned(),
             event_id: format!("e{n}"),
             code: "SOLD".to_owned(),
+            marks: Default::default(),
         };
         (format!("ZVEHREG_{n:016}.idoc"), idoc::write(&registration))
     }

@@ -45,6 +45,8 @@ pub struct Consumed {
     pub event_id: String,
     /// The status code.
     pub code: String,
+    /// The receiving partner and the plant in it.
+    pub marks: (String, String),
     /// When it was seen in the folder.
     pub seen: Micros,
     /// When it came to stand there (its inode's change time), in nanoseconds, as exact as the

@@ -19,6 +19,8 @@ pub struct Registration {
     pub event_id: String,
     /// The status code.
     pub code: String,
+    /// The receiving partner and the plant: one from a partner file, one from a mapping.
+    pub marks: (String, String),
 }
 
 /// Reads a file; the error says what is wrong with it.
@@ -40,6 +42,7 @@ pub fn read(bytes: &[u8]) -> Result<Registration, String> {
         vin: field(header, SDATA, 17),
         event_id: field(header, SDATA + 17, 40),
         code: field(header, SDATA + 57, 4),
+        marks: (field(control, 277, 10), field(header, SDATA + 75, 4)),
     })
 }
 
@@ -61,7 +64,7 @@ fn field(line: &str, offset: usize, length: usize) -> String {
 
 /// A file as the agent ought to write it: for the tests of the oracle itself, and for the bare loop.
 pub fn write(registration: &Registration) -> Vec<u8> {
-    let Registration { docnum, vin, event_id, code } = registration;
+    let Registration { docnum, vin, event_id, code, .. } = registration;
     let control = format!("EDI_DC40  100{docnum:0>16}");
     let header = format!("{:<63}{vin:<17}{event_id:<40}{code:<4}", "Z2VHHDR000");
     format!("{control:<CONTROL$}\n{header:<DATA$}\n").into_bytes()
@@ -77,6 +80,7 @@ mod tests {
             vin: "11111111111111111".into(),
             event_id: "e-1".into(),
             code: "SOLD".into(),
+            marks: Default::default(),
         }
     }
 

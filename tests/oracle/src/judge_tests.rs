@@ -24,6 +24,7 @@ fn file(docnum: usize, event: &Published) -> Consumed {
         vin: event.vin.clone(),
         event_id: event.event_id.clone(),
         code: event.code.to_owned(),
+        marks: Default::default(),
         seen: event.at + SECOND / 2,
         appeared: event.at as i64 * 1000 + 100,
         problem: None,

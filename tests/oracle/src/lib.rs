@@ -8,7 +8,7 @@
 //! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
 //! other, either as a [`receiver`]; [`evidence`] and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
-//! proofs: [`prove`], [`crash`], [`large`], [`faults`], [`weather`], and [`bare`], the loop to compare
+//! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`faults`], [`weather`], and [`bare`], the loop to compare
 //! with.
 
 pub mod agent;
@@ -29,6 +29,7 @@ pub mod publisher;
 pub mod queue;
 pub mod random;
 pub mod receiver;
+pub mod reload;
 pub mod run;
 pub mod scratch;
 pub mod site;

@@ -17,6 +17,7 @@ use waybill_oracle::large;
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::queue::Queue;
 use waybill_oracle::receiver::Way;
+use waybill_oracle::reload;
 use waybill_oracle::run::program;
 use waybill_oracle::weather::{self, Scenario};
 use waybill_oracle::workload::Workload;
@@ -37,6 +38,8 @@ enum What {
     Crash(Crash),
     /// A large dropped file: speed, memory, kills, and the status events beside it.
     Large(Large),
+    /// Configurations taken over and refused while events flow: none by halves.
+    Reload(Reload),
     /// Runs each deliberate fault; fails unless the judge finds every one.
     Faults(Faults),
     /// Broker absent, wrong password, queue deleted, big event, disk full.
@@ -127,6 +130,23 @@ struct Large {
 }
 
 #[derive(Args)]
+struct Reload {
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    output: Output,
+    /// The agent.
+    #[arg(long, env = "WAYBILL_BIN", default_value_os_t = built("release"))]
+    agent: PathBuf,
+    /// The broker; without one, a private broker is started.
+    #[arg(long, env = "WAYBILL_TEST_AMQP", hide_env_values = true)]
+    url: Option<String>,
+    /// Messages per second.
+    #[arg(long, default_value_t = 1000)]
+    rate: u32,
+}
+
+#[derive(Args)]
 struct Faults {
     #[command(flatten)]
     output: Output,
@@ -195,6 +215,7 @@ async fn run() -> Result<bool> {
         What::Prove(arguments) => prove(arguments).await,
         What::Crash(arguments) => crash(arguments).await,
         What::Large(arguments) => large(arguments).await,
+        What::Reload(arguments) => reload(arguments).await,
         What::Faults(arguments) => faults(arguments).await,
         What::Weather(arguments) => weather(arguments).await,
         What::Bare(arguments) => bare(arguments).await,
@@ -227,6 +248,16 @@ async fn large(arguments: Large) -> Result<bool> {
     let agent = program(&agent)?;
     let (_broker, url) = broker(url)?;
     let report = large::large(&large::Plan { agent, url, mebibytes, rate, seconds }).await?;
+    println!("{report}");
+    output.write(&report)?;
+    Ok(report.is_clean())
+}
+
+async fn reload(arguments: Reload) -> Result<bool> {
+    let Reload { size, output, agent, url, rate } = arguments;
+    let (agent, workload) = (program(&agent)?, Workload::new(size.events, size.vins, size.seed));
+    let (_broker, url) = broker(url)?;
+    let report = reload::reload(&reload::Plan { agent, url, workload, rate }).await?;
     println!("{report}");
     output.write(&report)?;
     Ok(report.is_clean())

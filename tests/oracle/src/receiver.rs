@@ -145,6 +145,7 @@ mod tests {
             vin: "VIN".to_owned(),
             event_id: format!("e{number}"),
             code: "SOLD".to_owned(),
+            marks: Default::default(),
             seen,
             appeared: i64::try_from(seen).unwrap(),
             problem: None,

@@ -57,6 +57,18 @@ impl Site {
         Ok(site)
     }
 
+    /// A new site with copies of the mappings below its directory, which may be changed.
+    pub fn with_own_mappings(queue: &Queue) -> Result<Self> {
+        let site = Self::new(queue)?;
+        let shipped = repository().canonicalize()?.join("mappings");
+        let own = site.directory.join("mappings");
+        copy(&shipped, &own)?;
+        let text = site.configuration(Address::Environment)?;
+        let text = text.replace(&shipped.display().to_string(), &own.display().to_string());
+        fs::write(site.config(), text).context("cannot write the config")?;
+        Ok(site)
+    }
+
     /// A new site for an agent that reads from `queue`, and customers from files that are dropped
     /// into [`Site::dropped`]; it says what they are to the queue `<queue>.customers`.
     pub fn with_drop(queue: &Queue) -> Result<Self> {
@@ -196,6 +208,21 @@ routes:
             queue = self.queue.name,
         ))
     }
+}
+
+/// Copies a folder with everything below it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A port on loopback that nobody uses now.

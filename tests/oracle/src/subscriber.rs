@@ -145,6 +145,7 @@ fn read(delivery: &Delivery) -> Consumed {
         vin: registration.vin,
         event_id: registration.event_id,
         code: registration.code,
+        marks: registration.marks,
         seen,
         // One queue, one subscriber: what comes first was there first.
         appeared: i64::try_from(seen).unwrap_or(i64::MAX),

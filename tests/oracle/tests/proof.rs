@@ -17,6 +17,7 @@ use waybill_oracle::faults::{self, Trial};
 use waybill_oracle::large;
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::receiver::Way;
+use waybill_oracle::reload;
 use waybill_oracle::weather::{self, Scenario};
 use waybill_oracle::workload::Workload;
 
@@ -61,6 +62,14 @@ async fn every_idoc_of_a_file_comes_out_once_beside_events_and_through_kills() {
     let (Some(agent), Some(url)) = (agent(), given("WAYBILL_TEST_AMQP")) else { return };
     let plan = large::Plan { agent, url, mebibytes: 16, rate: 100, seconds: 1 };
     let report = large::large(&plan).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn no_event_is_decided_by_half_of_a_configuration() {
+    let (Some(agent), Some(url)) = (agent(), given("WAYBILL_TEST_AMQP")) else { return };
+    let workload = Workload::new(2000, 60, 5);
+    let report = reload::reload(&reload::Plan { agent, url, workload, rate: 500 }).await.unwrap();
     assert!(report.is_clean(), "{report}");
 }
 
