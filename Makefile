@@ -10,9 +10,10 @@ CARGO ?= cargo
 TARGET := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)
 export CARGO_TARGET_DIR := $(TARGET)
 
-# The agent with kill points and deliberate faults: a tree of its own, so that it and the real one
-# do not rebuild each other.
-FAULTY := $(CARGO) build --locked --target-dir $(TARGET)/faulty -p waybill --features seeded-faults
+# The agent with kill points and deliberate faults. It shares what it depends on with the real one,
+# and is moved out of its way.
+FAULTY := $(CARGO) build --locked -p waybill --features seeded-faults && mkdir -p $(TARGET)/faulty/debug \
+	&& mv $(TARGET)/debug/waybill $(TARGET)/faulty/debug/waybill
 ORACLE := $(TARGET)/release/waybill-oracle
 RUN_TESTS = if $(CARGO) nextest --version >/dev/null 2>&1; \
 	then $(CARGO) test --workspace --locked --doc --quiet && $(CARGO) nextest run --workspace --locked --no-fail-fast; \
@@ -39,8 +40,8 @@ test: ## Format, lints, every test against a private broker; from zero, leaves n
 	tests/broker.sh install
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) test --workspace --locked --no-run
 	$(FAULTY)
+	$(CARGO) test --workspace --locked --no-run
 	WAYBILL_TEST_REQUIRED=1 WAYBILL_BIN=$(TARGET)/debug/waybill WAYBILL_FAULTY_BIN=$(TARGET)/faulty/debug/waybill \
 		tests/broker.sh with $(SHELL) -euo pipefail -c '$(RUN_TESTS)'
 
