@@ -104,7 +104,7 @@ say 'Everything about one vehicle (waybill trail VIN)'
 VIN=$(sed -n 's/.*"vin": "\([A-Z0-9]*\)".*/\1/p' testdata/demo/events/01-*.json)
 "$WAYBILL" trail "$VIN"
 say 'What Prometheus sees (GET /metrics)'
-curl -fsS "http://127.0.0.1:$PORT/metrics" | grep -E '^waybill_(events|deliveries)_total'
+curl -fsS "http://127.0.0.1:$PORT/metrics" | grep -E '^waybill_(events|deliveries)_total.* [1-9]'
 
 say 'What to try next'
 cat <<EOT
