@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`edifact`] | UN/EDIFACT interchanges (ISO 9735), versions 1 to 4, and CONTRL |
 //! | [`csv`] | CSV and other delimited files |
+//! | [`definition`] | no format: EDIFACT directories and X12 releases as definitions |
 //! | [`fixed`], [`vda`] | files of fixed-length records by definition; VDA 4905 and 4913 |
 //! | [`idoc`] | SAP IDocs: flat files, IDoc-XML, status records, definitions of IDoc types |
 //! | [`json`] | JSON, JSON Lines, JSON Schema |
@@ -16,6 +17,7 @@
 //! | [`xml`] | XML of any vocabulary |
 
 pub mod csv;
+pub mod definition;
 pub mod document;
 pub mod edifact;
 pub mod encoding;

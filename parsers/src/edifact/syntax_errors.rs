@@ -109,6 +109,7 @@ pub(super) fn syntax_error(problem: &str, level: Level) -> u8 {
         "empty-message" => 13,
         "outside-message" | "unexpected-trailer" => 33,
         "too-many-segments" | "too-many-repetitions" => 35,
+        "too-many-groups" => 36,
         "wrong-type" => 37,
         "too-long" => 39,
         "too-short" => 40,

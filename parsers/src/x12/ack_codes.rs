@@ -74,12 +74,19 @@ pub(super) fn segment_code(problem: &Problem) -> Option<&'static str> {
     Some(match problem.code {
         "unusual-tag" | "not-a-segment" | "empty-segment" | "outside-set" => "1",
         "missing-segment" => "3",
+        "too-many-groups" => "4",
         "too-many-segments" => "5",
         "unknown-segment" => "6",
         "wrong-order" => "7",
         "control-character" | "binary-length" | "unterminated" => "8",
-        "missing-element" | "too-many-elements" | "too-short" | "too-long" | "unknown-value"
-        | "unknown-character" | "wrong-type"
+        "missing-element"
+        | "too-many-elements"
+        | "too-short"
+        | "too-long"
+        | "unknown-value"
+        | "unknown-character"
+        | "wrong-type"
+        | "too-many-repetitions"
             if !is_envelope =>
         {
             "8"
@@ -97,6 +104,7 @@ pub(super) fn element_code(problem: &Problem) -> Option<&'static str> {
         "too-long" => "5",
         "control-character" | "unknown-character" | "wrong-type" => "6",
         "unknown-value" => "7",
+        "too-many-repetitions" => "12",
         _ => return None,
     })
 }
