@@ -72,7 +72,10 @@ fn json_has_an_object_for_each_idoc() {
         out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(objects.len(), 2);
     assert_eq!(objects[1]["start"], one.len());
-    assert_eq!(objects[1]["document"]["E1STATS"]["STATUS"], "12");
+    assert_eq!(objects[1]["type"], "SYSTAT01");
+    assert_eq!(objects[1]["segments"][0]["segment"], "E1STATS");
+    assert_eq!(objects[1]["segments"][0]["fields"]["STATUS"], "12");
+    assert_eq!(objects[1]["envelope"][0]["fields"]["MESTYP"], "STATUS");
     assert_eq!(objects[0]["problems"], serde_json::json!([]));
 }
 
@@ -85,10 +88,11 @@ fn a_file_cannot_command_the_terminal() {
 }
 
 #[test]
-fn what_is_no_idoc_file_could_not_be_done() {
-    let (code, out, err) = show(&["-"], b"UNB+UNOC:3+A+B'");
+fn a_file_of_no_known_format_could_not_be_done() {
+    let (code, out, err) = show(&["-"], b"some text");
     assert_eq!((code, out.as_str()), (3, ""));
-    assert_eq!(err, "waybill: -: edifact is not shown yet\n");
+    assert!(err.contains("of no format that is known; name it with --format"), "{err}");
     assert_eq!(show(&["nowhere.idoc"], b"").0, 3);
-    assert!(show(&["-"], b"").2.contains("this is no IDoc file"));
+    assert!(show(&["-"], b"").2.contains("of no format"));
+    assert_eq!(show(&["-", "--format", "yaml"], b"").0, 2);
 }

@@ -1,9 +1,13 @@
 //! What may be written on the command line.
 
+mod documents;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
+
+pub(super) use documents::{Ack, AckKind, Convert, Import, ImportCommand, Show, WithDefinitions};
 
 /// A sidecar between a vehicle management system and SAP.
 #[derive(Debug, Parser)]
@@ -15,7 +19,9 @@ use clap::{Parser, Subcommand};
   waybill check waybill.yaml            all mistakes of all files at once
   waybill run waybill.yaml              take events until SIGTERM
   waybill try event.json                what would become of this event, without doing it
-  waybill show customers.idoc           an IDoc file with names, meanings and problems
+  waybill show orders.edi               a file of any format with names, meanings and problems
+  waybill convert --to json orders.edi  an EDIFACT file as JSON, a message a line
+  waybill ack orders.edi                the CONTRL, 997, 999 or TA1 that answers a file
   waybill trail WBL1A2B37T4000017       everything about a VIN, DOCNUM, file name or event id
   waybill deliveries list --state dead  what SAP did not get
   waybill deliveries release 4711 --why 'share is mounted again'
@@ -52,11 +58,32 @@ pub(super) enum Command {
                             object; nothing is written.\n\nExample: waybill try event.json --json"
     )]
     Try(Try),
-    /// Show an IDoc file as a tree, with names, meanings and problems.
-    #[command(after_help = "IDoc types are read from --schemas and from the folders of the \
-                            configuration, where there is one.\n\nExample: waybill show \
-                            --schemas mappings/schemas/idoc customers.idoc")]
+    /// Show a file of any format as a tree, with names, meanings and problems.
+    #[command(after_help = "The format is told by the first bytes. IDoc types and fixed-length \
+                            records are read from --schemas and from the folders of the \
+                            configuration, where there is one; names of EDIFACT and X12 from what \
+                            `waybill import` made.\n\nExamples:\n  waybill show orders.edi\n  \
+                            waybill show --json --level 3 partner.x12 | jq .problems\n  waybill \
+                            show --schemas mappings/schemas/idoc customers.idoc")]
     Show(Show),
+    /// Write the documents of a file in another format.
+    #[command(
+        after_help = "Between formats with segments and JSON, flat IDocs and IDoc-XML, and CSV, \
+                            JSON and XML. Anything else is what mappings are for.\n\nExamples:\n  \
+                            waybill convert --to json orders.edi > orders.jsonl\n  waybill convert \
+                            --to edifact orders.jsonl\n  waybill convert --schemas schemas/idoc --to \
+                            idoc-xml customers.idoc"
+    )]
+    Convert(Convert),
+    /// Print the acknowledgements of interchanges: CONTRL, or TA1 with 997 or 999.
+    #[command(
+        after_help = "An acknowledgement is never acknowledged. The code says whether anything \
+                            was refused.\n\nExamples:\n  waybill ack orders.edi\n  waybill ack \
+                            --kind 999 --seen-in received.txt --control-number 4711 claims.x12"
+    )]
+    Ack(Ack),
+    /// Compile definitions of messages from what others publish, for `show`, `convert` and `ack`.
+    Import(Import),
     /// Show everything about a VIN, claim, DOCNUM, file name or event id.
     Trail(Trail),
     /// Events: list them, decide them again.
@@ -119,18 +146,6 @@ pub(super) struct Try {
     #[arg(long)]
     pub(super) source: Option<String>,
     /// One JSON object.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct Show {
-    /// The file; `-` for standard input.
-    pub(super) file: PathBuf,
-    /// A folder with definitions of IDoc types (`*.idoc`); may be given several times.
-    #[arg(long, value_name = "DIR")]
-    pub(super) schemas: Vec<PathBuf>,
-    /// One JSON object an IDoc.
     #[arg(long)]
     pub(super) json: bool,
 }

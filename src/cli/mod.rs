@@ -4,9 +4,14 @@
 //! 2 the command line makes no sense; 3 it could not be done (journal, network, files). Output is
 //! for people; `--json` beside every table is for programs.
 
+mod ack;
 mod args;
 mod check;
+mod convert;
+mod definitions;
 mod files;
+mod formats;
+mod import;
 mod journal_views;
 mod operate;
 mod output;
@@ -92,6 +97,9 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
         Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
         Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
         Command::Show(options) => show::show(&args.config(None), options, out),
+        Command::Convert(options) => convert::convert(&args.config(None), options, out),
+        Command::Ack(options) => ack::ack(&args.config(None), options, clock, out),
+        Command::Import(options) => import::import(options, clock, out),
         Command::Trail(trail) => journal_views::trail(&args.config(None), trail, out),
         Command::Events(events) => match &events.command {
             EventsCommand::List(list) => journal_views::events(&args.config(None), list, out),

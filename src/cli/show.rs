@@ -1,302 +1,214 @@
-//! `waybill show`: a file as people read it, IDoc by IDoc, with what is wrong in it.
+//! `waybill show`: a file of any format as people read it, document by document, with what is wrong
+//! in it.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::io::{self, Write};
+use std::path::Path;
 
-use serde::Serialize;
-use waybill_parsers::idoc::{self, ReadOptions, Types};
-use waybill_parsers::{
-    Element, ElementId, Format, FrameError, Limits, Node, Place, Problem, Reading, Schema,
-    Severity, json,
-};
+use serde_json::json;
+use waybill_parsers::definition::{Level, nest};
+use waybill_parsers::segment::{Mode, Part};
+use waybill_parsers::{Format, FrameError, Node, Problem, Reading, Schema, Severity};
 
 use crate::cli::args::Show;
-use crate::cli::{CliError, Said};
-use crate::config::load;
+use crate::cli::definitions::{Chosen, Library};
+use crate::cli::formats::json::{About, Fault, Names, has_segments, shown};
+use crate::cli::formats::schemas::Schemas;
+use crate::cli::formats::source::{Reads, Role, Source, reading_of};
+use crate::cli::formats::tree::{Colours, Meanings, Tree};
+use crate::cli::formats::{Count, has_repetition, judge, plain};
+use crate::cli::{CliError, Said, output};
 
-/// A problem as JSON shows it.
-#[derive(Serialize)]
-struct Fault<'a> {
-    severity: &'a str,
-    code: &'a str,
-    offset: u64,
-    line: u64,
-    column: u32,
-    segment: u32,
-    path: &'a str,
-    message: &'a str,
-}
-
-/// What was shown so far.
-#[derive(Debug, Default)]
-struct Count {
-    idocs: u64,
-    errors: u64,
-    warnings: u64,
-}
-
-/// Shows one IDoc after the other; memory holds one.
+/// Shows one document after the other; memory holds one.
 pub(super) fn show(config: &Path, options: &Show, out: &mut dyn Write) -> Result<Said, CliError> {
-    let types = Arc::new(types(config, &options.schemas)?);
-    let mut input = open(&options.file)?;
-    let start = input.fill_buf().map_err(|error| unreadable(&options.file, &error))?;
-    match Format::detect(start) {
-        Some(Format::Idoc) => {}
-        Some(other) => {
-            let reason = format!("{}: {other} is not shown yet", options.file.display());
-            return Err(CliError::Refused(reason));
-        }
-        None => {
-            let reason = format!("{}: this is no IDoc file", options.file.display());
-            return Err(CliError::Refused(reason));
-        }
-    }
-    let read = ReadOptions { values: Some(Severity::Warning), ..ReadOptions::default() };
-    let reader = idoc::Reader::with_options(input, types.clone(), Limits::default(), read);
-    let mut count = Count::default();
-    let colours = Colours::of(!options.json && io::stdout().is_terminal());
-    for reading in reader {
-        match (reading, options.json) {
-            (Ok(reading), true) => as_json(&reading, &mut count, out)?,
-            (Ok(reading), false) => {
-                let schema = schema_of(&types, reading.document.root());
-                Tree { schema: schema.map(|schema| &**schema), colours }
-                    .idoc(&reading, &mut count, out)?;
-            }
-            (Err(error), is_json) => broken(&error, is_json, colours, &mut count, out)?,
+    let level = Level::of(options.definitions.level).unwrap_or_default();
+    let mut view = View {
+        schemas: Schemas::load(config, &options.schemas)?,
+        library: Library::of(&options.definitions)?,
+        level,
+        colours: Colours::of_output(),
+        is_json: options.json,
+        count: Count::default(),
+    };
+    let mode = if options.strict { Mode::Strict } else { Mode::Lenient };
+    let reads = Reads { format: options.format, mode };
+    let mut source = Source::open(&options.file, reads, &view.schemas)?;
+    while let Some(piece) = source.next() {
+        match piece {
+            Ok((role, part)) => view.piece(role, part, &source, out)?,
+            Err(error) => view.broken(&error, &source, out)?,
         }
     }
+    let Count { documents, errors, warnings } = view.count;
     if !options.json {
-        let Count { idocs, errors, warnings } = count;
-        writeln!(out, "{idocs} IDocs, {errors} errors, {warnings} warnings")?;
+        let noun = noun(source.format);
+        writeln!(out, "{documents} {noun}s, {errors} errors, {warnings} warnings")?;
     }
-    Ok(if count.errors > 0 { Said::No } else { Said::Yes })
+    Ok(if errors > 0 { Said::No } else { Said::Yes })
 }
 
-fn open(path: &Path) -> Result<Box<dyn BufRead>, CliError> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufReader::new(io::stdin())));
-    }
-    let file = File::open(path).map_err(|error| unreadable(path, &error))?;
-    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
-}
-
-fn unreadable(path: &Path, error: &io::Error) -> CliError {
-    CliError::Refused(format!("{}: {error}", path.display()))
-}
-
-/// The definitions of the folders given, and those that the configuration would read with, where
-/// there is one. A configuration with mistakes is no reason to show nothing.
-fn types(config: &Path, folders: &[PathBuf]) -> Result<Types, CliError> {
-    let mut types = Types::new();
-    let mut beside = Vec::new();
-    if config.is_file()
-        && let (Some(written), _) = load::load(config)
-    {
-        beside.extend(written.schemas);
-        for (_, folder) in written.mappings {
-            beside.extend(folder.parent().map(|parent| parent.join("schemas/idoc")));
-            beside.push(folder.join("schemas/idoc"));
-        }
-    }
-    beside.sort();
-    beside.dedup();
-    for folder in beside.iter().filter(|folder| folder.is_dir()) {
-        add(&mut types, folder, false)?;
-    }
-    // Last, so that they win.
-    for folder in folders {
-        add(&mut types, folder, true)?;
-    }
-    Ok(types)
-}
-
-/// Adds the definitions of a folder. A broken one is an error where the folder was `asked` for.
-fn add(types: &mut Types, folder: &Path, asked: bool) -> Result<(), CliError> {
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
-    let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "idoc"));
-    paths.sort();
-    for path in paths {
-        let text = std::fs::read(&path).map_err(|error| unreadable(&path, &error))?;
-        match idoc::read_schema(&text) {
-            Ok(schema) => types.add(Arc::new(schema)),
-            Err(problems) if asked => {
-                let first = problems.first().map(ToString::to_string).unwrap_or_default();
-                return Err(CliError::Refused(format!("{}: {first}", path.display())));
-            }
-            Err(_) => {}
-        }
-    }
-    Ok(())
-}
-
-fn schema_of<'t>(types: &'t Types, root: Node<'_>) -> Option<&'t Arc<Schema>> {
-    let control = root.child("EDI_DC40")?;
-    let text = |name| control.child(name).map_or("", Node::text);
-    types.find(text("IDOCTYP"), text("CIMTYP"))
-}
-
-fn broken(
-    error: &FrameError,
+struct View {
+    schemas: Schemas,
+    library: Library,
+    level: Level,
+    colours: Colours,
     is_json: bool,
-    colours: Colours,
-    count: &mut Count,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let FrameError { code, message, place } = error;
-    let (message, place) = (message.clone(), place.clone());
-    let problem = Problem { severity: Severity::Error, code, message, place };
-    count.errors += 1;
-    if !is_json {
-        return colours.problem(&problem, out);
-    }
-    out.write_all(b"{\"document\":null,\"problems\":")?;
-    serde_json::to_writer(&mut *out, &[fault(&problem)])?;
-    out.write_all(b"}\n")
+    count: Count,
 }
 
-fn as_json(reading: &Reading, count: &mut Count, out: &mut dyn Write) -> io::Result<()> {
-    count.add(reading);
-    let (number, start, end) = (count.idocs, reading.span.start, reading.span.end);
-    let mut document = Vec::new();
-    json::write(reading.document.root(), &mut document);
-    write!(out, "{{\"number\":{number},\"start\":{start},\"end\":{end},\"document\":")?;
-    out.write_all(&document)?;
-    out.write_all(b",\"problems\":")?;
-    let faults: Vec<_> = reading.problems.iter().map(fault).collect();
-    serde_json::to_writer(&mut *out, &faults)?;
-    out.write_all(b"}\n")
-}
-
-fn fault(problem: &Problem) -> Fault<'_> {
-    let Place { offset, line, column, segment, path } = &problem.place;
-    Fault {
-        severity: problem.severity.as_str(),
-        code: problem.code,
-        offset: *offset,
-        line: *line,
-        column: *column,
-        segment: *segment,
-        path,
-        message: &problem.message,
-    }
-}
-
-impl Count {
-    fn add(&mut self, reading: &Reading) {
-        self.idocs += 1;
-        let errors = reading.problems.iter().filter(|one| one.severity == Severity::Error).count();
-        self.errors += errors as u64;
-        self.warnings += (reading.problems.len() - errors) as u64;
-    }
-}
-
-/// Escape sequences of a terminal; empty ones where there is none.
-#[derive(Clone, Copy)]
-struct Colours {
-    name: &'static str,
-    text: &'static str,
-    error: &'static str,
-    warning: &'static str,
-    end: &'static str,
-}
-
-impl Colours {
-    fn of(coloured: bool) -> Self {
-        // https://no-color.org
-        if !coloured || std::env::var_os("NO_COLOR").is_some() {
-            return Self { name: "", text: "", error: "", warning: "", end: "" };
+impl View {
+    fn piece(
+        &mut self,
+        role: Role,
+        part: Part,
+        source: &Source,
+        out: &mut dyn Write,
+    ) -> Result<(), CliError> {
+        let mut reading = reading_of(part);
+        let mut chosen = None;
+        if role == Role::Message {
+            self.count.documents += 1;
+            chosen = judge(&mut reading, self.level, &mut self.library)?;
         }
-        Self {
-            name: "\x1b[1m",
-            text: "\x1b[2m",
-            error: "\x1b[31m",
-            warning: "\x1b[33m",
-            end: "\x1b[0m",
+        self.count.add(&reading);
+        if let Some(chosen) = &chosen
+            && let Some(message) = chosen.definition.messages.get(&chosen.found.message)
+        {
+            reading.document = nest(&reading.document, message, chosen.found.standard);
         }
-    }
-
-    fn problem(self, problem: &Problem, out: &mut dyn Write) -> io::Result<()> {
-        let colour = match problem.severity {
-            Severity::Error => self.error,
-            Severity::Warning => self.warning,
-        };
-        writeln!(out, "{colour}! {}{}", plain(&problem.to_string()), self.end)
-    }
-}
-
-/// One IDoc as a tree: a segment or field each line, with what it means.
-struct Tree<'a> {
-    schema: Option<&'a Schema>,
-    colours: Colours,
-}
-
-impl Tree<'_> {
-    fn idoc(&self, reading: &Reading, count: &mut Count, out: &mut dyn Write) -> io::Result<()> {
-        count.add(reading);
-        let root = reading.document.root();
-        let Colours { name, end, .. } = self.colours;
-        let (number, start) = (count.idocs, reading.span.start);
-        let about = about(root);
-        writeln!(out, "{name}IDoc {number}{end} {about}(byte {start})")?;
-        let at = self.schema.map(Schema::root);
-        for segment in root.children() {
-            self.segment(segment, at, 0, out)?;
+        let schema = self.schema(source.format, &reading);
+        if self.is_json {
+            let about = About {
+                format: source.format,
+                role,
+                number: self.count.documents,
+                definition: chosen.as_ref().map(|chosen| &*chosen.definition),
+                schema: schema.as_deref(),
+            };
+            let mut shown = shown(&reading, &about);
+            let faults = reading.problems.iter().map(|one| Fault::new(one, &source.seen));
+            shown.problems = Some(faults.collect());
+            return Ok(output::json_line(out, &shown)?);
+        }
+        // Envelopes say nothing that the messages did not, but for their problems.
+        if role != Role::Message && reading.problems.is_empty() {
+            return Ok(());
+        }
+        self.title(role, &reading, source.format, out)?;
+        if role == Role::Message {
+            let meanings = meanings(&reading, source.format, (&chosen, schema.as_deref()));
+            Tree { meanings, colours: self.colours }.document(reading.document.root(), out)?;
         }
         for problem in &reading.problems {
-            self.colours.problem(problem, out)?;
+            self.colours.problem(problem, &source.seen, out)?;
         }
-        writeln!(out)
+        Ok(writeln!(out)?)
     }
 
-    fn segment(
+    /// The definition of an IDoc type or of a file of fixed-length records.
+    fn schema(&self, format: Format, reading: &Reading) -> Option<std::sync::Arc<Schema>> {
+        match format {
+            Format::Idoc | Format::IdocXml => self.schemas.of_idoc(&reading.document).cloned(),
+            Format::Vda => self.schemas.fixed.find(reading.document.root().name()).cloned(),
+            _ => None,
+        }
+    }
+
+    fn title(
         &self,
-        node: Node<'_>,
-        parent: Option<ElementId>,
-        depth: usize,
+        role: Role,
+        reading: &Reading,
+        format: Format,
         out: &mut dyn Write,
     ) -> io::Result<()> {
-        let Colours { name, text, end, .. } = self.colours;
-        let at = self.declared(parent, node.name());
-        let meaning = match node.name() {
-            "EDI_DC40" => "Control record",
-            "EDI_DS40" => "Status record",
-            _ => self.meaning(at),
+        let Colours { name, end, .. } = self.colours;
+        let (noun, number) = match role {
+            Role::Message => (capital(noun(format)), format!(" {}", self.count.documents)),
+            Role::Group => ("Group".to_owned(), String::new()),
+            Role::Interchange => ("Interchange".to_owned(), String::new()),
         };
-        let blanks = 2 * depth;
-        writeln!(out, "{:blanks$}{name}{}{end}  {text}{meaning}{end}", "", plain(node.name()))?;
-        for child in node.children() {
-            if !child.is_scalar() {
-                self.segment(child, at, depth + 1, out)?;
-                continue;
-            }
-            let meaning = match self.declared(at, child.name()) {
-                None => control_text(child.name()),
-                field => self.meaning(field),
-            };
-            let (field, value) = (plain(child.name()), plain(child.text()));
-            let line = format!("{:blanks$}  {field:<10} {value:<24}  {text}{meaning}{end}", "");
-            writeln!(out, "{}", line.trim_end())?;
+        let about = about(reading, format);
+        let start = reading.span.start;
+        writeln!(out, "{name}{noun}{number}{end} {about}(byte {start})")
+    }
+
+    /// The end of a file that cannot be read on.
+    fn broken(
+        &mut self,
+        error: &FrameError,
+        source: &Source,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let FrameError { code, message, place } = error;
+        let (message, place) = (message.clone(), place.clone());
+        let fault = Problem { severity: Severity::Error, code, message, place };
+        self.count.errors += 1;
+        if !self.is_json {
+            return self.colours.problem(&fault, &source.seen, out);
         }
-        Ok(())
-    }
-
-    fn declared(&self, parent: Option<ElementId>, name: &str) -> Option<ElementId> {
-        self.schema?.child(parent?, name)
-    }
-
-    fn meaning(&self, at: Option<ElementId>) -> &str {
-        let element: Option<&Element> = at.and_then(|at| Some(self.schema?.element(at)));
-        element.map_or("", |element| &element.text)
+        let fault = Fault::new(&fault, &source.seen);
+        let format = source.format.name();
+        output::json_line(out, &json!({ "format": format, "part": null, "problems": [fault] }))
     }
 }
 
-/// Type, message type, number, sender and receiver of an IDoc.
-fn about(root: Node<'_>) -> String {
-    let Some(control) = root.child("EDI_DC40") else { return String::new() };
+fn meanings<'a>(
+    reading: &Reading,
+    format: Format,
+    (chosen, schema): (&'a Option<Chosen>, Option<&'a Schema>),
+) -> Meanings<'a> {
+    match format {
+        Format::Edifact | Format::X12 => Meanings::Positions {
+            definition: chosen.as_ref().map(|chosen| &*chosen.definition),
+            has_repetition: has_repetition(&reading.document),
+        },
+        format if has_segments(format) => Meanings::Names(schema),
+        _ => Meanings::None,
+    }
+}
+
+fn noun(format: Format) -> &'static str {
+    match format {
+        Format::Idoc | Format::IdocXml => "IDoc",
+        Format::Edifact => "message",
+        Format::X12 => "set",
+        Format::Csv => "row",
+        _ => "document",
+    }
+}
+
+fn capital(word: &str) -> String {
+    let (first, rest) = word.split_at(1);
+    first.to_ascii_uppercase() + rest
+}
+
+/// Type, version, number, sender and receiver of a document, as far as it has them.
+fn about(reading: &Reading, format: Format) -> String {
+    if !has_segments(format) {
+        return String::new();
+    }
+    let root = reading.document.root();
+    if let Some(control) = root.child("EDI_DC40") {
+        return about_idoc(control);
+    }
+    let names = Names::of(&reading.document);
+    let mut about = String::new();
+    let is_envelope = matches!(names.kind.as_str(), "interchange" | "group");
+    let kind = if is_envelope { "" } else { names.kind.as_str() };
+    let references = ["interchange", "group", "message"].map(|name| names.reference(name));
+    let last = references.iter().rev().find(|reference| !reference.is_empty());
+    for word in [kind, &names.version, last.copied().unwrap_or("")] {
+        if !word.is_empty() {
+            about += &format!("{word} ");
+        }
+    }
+    let parties = (names.reference("sender"), names.reference("receiver"));
+    if !parties.0.is_empty() {
+        about += &format!("from {} to {} ", parties.0, parties.1);
+    }
+    plain(&about)
+}
+
+fn about_idoc(control: Node<'_>) -> String {
     let text = |name| control.child(name).map_or("", Node::text);
     let words = [text("IDOCTYP"), text("CIMTYP"), text("MESTYP"), text("DOCNUM")];
     let mut about = String::new();
@@ -304,40 +216,4 @@ fn about(root: Node<'_>) -> String {
         about += &format!("{word} ");
     }
     plain(&format!("{about}from {} to {} ", text("SNDPRN"), text("RCVPRN")))
-}
-
-/// A file is not to command the terminal that shows it.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-/// What the fields of the control record mean, as far as people ask.
-fn control_text(name: &str) -> &'static str {
-    match name {
-        "MANDT" => "Client",
-        "DOCNUM" => "IDoc number",
-        "DOCREL" => "SAP release",
-        "STATUS" => "Status",
-        "DIRECT" => "Direction: 1 from SAP, 2 to SAP",
-        "TEST" => "Test flag",
-        "IDOCTYP" => "IDoc type",
-        "CIMTYP" => "Extension",
-        "MESTYP" => "Message type",
-        "MESCOD" => "Message variant",
-        "MESFCT" => "Message function",
-        "SNDPOR" => "Sender's port",
-        "SNDPRT" => "Sender's partner type",
-        "SNDPRN" => "Sender",
-        "RCVPOR" => "Receiver's port",
-        "RCVPRT" => "Receiver's partner type",
-        "RCVPRN" => "Receiver",
-        "CREDAT" => "Made on",
-        "CRETIM" => "Made at",
-        "REFINT" => "Reference of the interchange",
-        "REFGRP" => "Reference of the message group",
-        "REFMES" => "Reference of the message",
-        "ARCKEY" => "Key of the archive",
-        "SERIAL" => "Serialization",
-        _ => "",
-    }
 }

@@ -1,0 +1,103 @@
+//! `waybill convert`: documents of one format written in another.
+
+mod sink;
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use waybill_parsers::definition::{Level, nest};
+use waybill_parsers::segment::Mode;
+use waybill_parsers::{Document, Format, Problem, Reading};
+
+use crate::cli::args::Convert;
+use crate::cli::definitions::Library;
+use crate::cli::formats::json::has_segments;
+use crate::cli::formats::json_read;
+use crate::cli::formats::schemas::Schemas;
+use crate::cli::formats::source::{Reads, Role, Source, reading_of};
+use crate::cli::formats::{judge, plain};
+use crate::cli::{CliError, Said};
+use sink::Sink;
+
+/// Converts one document after the other.
+pub(super) fn convert(
+    config: &Path,
+    options: &Convert,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let schemas = Schemas::load(config, &options.schemas)?;
+    let mut library = Library::of(&options.definitions)?;
+    let level = Level::of(options.definitions.level).unwrap_or_default();
+    let reads = Reads { format: options.format, mode: Mode::Lenient };
+    let mut source = Source::open(&options.file, reads, &schemas)?;
+    possible(source.format, options.to)?;
+    let mut sink = Sink::new(options, source.format, schemas);
+    let mut left_out: u64 = 0;
+    while let Some(piece) = source.next() {
+        let (role, part) = piece.map_err(|error| CliError::Refused(error.to_string()))?;
+        let mut reading = reading_of(part);
+        if role != Role::Message {
+            report(&reading.problems)?;
+            continue;
+        }
+        let chosen = judge(&mut reading, level, &mut library)?;
+        report(&reading.problems)?;
+        if reading.is_refused() && !options.anyway {
+            left_out += 1;
+            continue;
+        }
+        if let Some(chosen) = chosen
+            && let Some(message) = chosen.definition.messages.get(&chosen.found.message)
+        {
+            reading.document = nest(&reading.document, message, chosen.found.standard);
+        }
+        let written = match back(&source, options.to, reading) {
+            Ok(reading) => sink.write(&reading, out)?,
+            Err(problems) => problems,
+        };
+        left_out += u64::from(!written.is_empty());
+        report(&written)?;
+    }
+    let last = sink.finish(out)?;
+    left_out += u64::from(!last.is_empty());
+    report(&last)?;
+    if left_out > 0 {
+        writeln!(io::stderr(), "waybill: {} documents were left out", left_out)?;
+        return Ok(Said::No);
+    }
+    Ok(Said::Yes)
+}
+
+/// Whether documents of the one format can be written in the other.
+fn possible(from: Format, to: Format) -> Result<(), CliError> {
+    let is_idoc = |format| matches!(format, Format::Idoc | Format::IdocXml);
+    let is_json = |format| matches!(format, Format::Json | Format::JsonLines);
+    let is_plain = |format| !has_segments(format);
+    let can = from == to
+        || is_json(to)
+        || is_json(from)
+        || is_idoc(from) && is_idoc(to)
+        || is_plain(from) && is_plain(to);
+    if can {
+        return Ok(());
+    }
+    Err(CliError::Usage(format!(
+        "{from} cannot become {to}; a mapping does that, see docs/mapping.md"
+    )))
+}
+
+/// JSON that stands for a document with segments becomes one.
+fn back(source: &Source, to: Format, reading: Reading) -> Result<Reading, Vec<Problem>> {
+    let is_json = matches!(source.format, Format::Json | Format::JsonLines);
+    if !is_json || !has_segments(to) {
+        return Ok(reading);
+    }
+    let (document, _): (Document, _) = json_read::document(reading.document.root())?;
+    Ok(Reading { document, ..reading })
+}
+
+/// Problems go to standard error: the output is for programs.
+fn report(problems: &[Problem]) -> io::Result<()> {
+    let mut screen = io::stderr();
+    problems.iter().try_for_each(|one| writeln!(screen, "waybill: {}", plain(&one.to_string())))
+}

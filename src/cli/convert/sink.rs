@@ -1,0 +1,231 @@
+//! Documents on their way into a file of some format.
+
+use std::io::{self, Write};
+
+use waybill_parsers::{
+    Document, Encoding, Format, Node, Place, Problem, Reading, Severity, csv, edifact, fixed, idoc,
+    json, x12, xml,
+};
+
+use crate::cli::args::Convert;
+use crate::cli::formats::json::{About, has_segments, shown};
+use crate::cli::formats::schemas::Schemas;
+use crate::cli::formats::source::Role;
+
+/// Rows that are looked at to find the columns of a CSV file.
+const ROWS: usize = 1_000;
+
+/// What is written, and what waits to be.
+pub(super) struct Sink {
+    to: Format,
+    from: Format,
+    newline: bool,
+    schemas: Schemas,
+    number: u64,
+    /// Messages of the interchange that is open, rows before the columns are known.
+    waiting: Vec<Document>,
+    /// The header of the interchange that is open.
+    header: Vec<u8>,
+    /// The columns of a CSV file, once they are known.
+    columns: Option<Vec<String>>,
+    /// What ends an XML file, once it has begun.
+    tail: Vec<u8>,
+}
+
+impl Sink {
+    pub(super) fn new(options: &Convert, from: Format, schemas: Schemas) -> Self {
+        Self {
+            to: options.to,
+            from,
+            newline: options.newline,
+            schemas,
+            number: 0,
+            waiting: Vec::new(),
+            header: Vec::new(),
+            columns: None,
+            tail: Vec::new(),
+        }
+    }
+
+    /// Writes a document; returns why it cannot be written.
+    pub(super) fn write(
+        &mut self,
+        reading: &Reading,
+        out: &mut dyn Write,
+    ) -> io::Result<Vec<Problem>> {
+        self.number += 1;
+        match self.to {
+            Format::Json | Format::JsonLines => {
+                self.json(reading, out)?;
+                Ok(Vec::new())
+            }
+            Format::Edifact | Format::X12 => self.message(&reading.document, out),
+            Format::Idoc => self.idoc(&reading.document, out),
+            Format::IdocXml => self.idoc_xml(&reading.document, out),
+            Format::Vda => self.fixed(&reading.document, out),
+            Format::Csv => self.row(&reading.document, out),
+            _ => self.xml(&reading.document, out),
+        }
+    }
+
+    /// Writes what waits, and what ends the file.
+    pub(super) fn finish(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let problems = match self.to {
+            Format::Edifact | Format::X12 => self.interchange(out)?,
+            Format::Csv => self.rows(out)?,
+            _ => Vec::new(),
+        };
+        out.write_all(&self.tail)?;
+        Ok(problems)
+    }
+
+    fn json(&self, reading: &Reading, out: &mut dyn Write) -> io::Result<()> {
+        let mut line = Vec::new();
+        if has_segments(self.from) {
+            let (format, number) = (self.from, self.number);
+            let about =
+                About { format, role: Role::Message, number, definition: None, schema: None };
+            serde_json::to_writer(&mut line, &shown(reading, &about))?;
+        } else {
+            json::write(reading.document.root(), &mut line);
+        }
+        line.push(b'\n');
+        out.write_all(&line)
+    }
+
+    /// Messages are written when their interchange is whole, because its trailer counts them.
+    fn message(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let tag = if self.to == Format::X12 { "ISA" } else { "UNB" };
+        let envelope = document.root().child("envelope");
+        let mut header = Vec::new();
+        if let Some(node) = envelope.and_then(|envelope| envelope.child(tag)) {
+            json::write(node, &mut header);
+        }
+        let mut problems = Vec::new();
+        if header != self.header {
+            problems = self.interchange(out)?;
+            self.header = header;
+        }
+        self.waiting.push(document.clone());
+        Ok(problems)
+    }
+
+    fn interchange(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let documents = std::mem::take(&mut self.waiting);
+        let (mut bytes, mut problems) = (Vec::new(), Vec::new());
+        if documents.is_empty() {
+            return Ok(problems);
+        }
+        if self.to == Format::X12 {
+            let options = x12::WriteOptions { newline: self.newline, ..Default::default() };
+            let mut writer = x12::Writer::new(options, &mut bytes);
+            documents.iter().for_each(|document| problems.extend(writer.set(document)));
+            problems.extend(writer.finish());
+        } else {
+            let options = edifact::WriteOptions { newline: self.newline, ..Default::default() };
+            let mut writer = edifact::Writer::new(options, &mut bytes);
+            documents.iter().for_each(|document| problems.extend(writer.message(document)));
+            problems.extend(writer.finish());
+        }
+        out.write_all(&bytes)?;
+        Ok(problems)
+    }
+
+    fn idoc(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let Some(schema) = self.schemas.of_idoc(document) else {
+            return Ok(no_definition(document));
+        };
+        let mut bytes = Vec::new();
+        let problems = idoc::write(document, schema, idoc::WriteOptions::default(), &mut bytes);
+        out.write_all(&bytes)?;
+        Ok(problems)
+    }
+
+    /// The first IDoc brings the root around all of them; the root's end waits for the last one.
+    fn idoc_xml(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let Some(schema) = self.schemas.of_idoc(document) else {
+            return Ok(no_definition(document));
+        };
+        let mut bytes = Vec::new();
+        let options = idoc::xml::WriteOptions::default();
+        let problems = idoc::xml::write(&[document], schema, options, &mut bytes);
+        let text = String::from_utf8_lossy(&bytes);
+        let Some((end, start)) = text.rfind("</").zip(text.find("<IDOC")) else {
+            return Ok(problems);
+        };
+        let (head, tail) = text.split_at(end);
+        if !self.tail.is_empty() && self.tail != tail.as_bytes() {
+            return Ok(vec![fault("several-types", "one IDoc-XML file holds IDocs of one type")]);
+        }
+        let from = if self.tail.is_empty() { 0 } else { start };
+        out.write_all(head.get(from..).unwrap_or_default().as_bytes())?;
+        self.tail = tail.as_bytes().to_vec();
+        Ok(problems)
+    }
+
+    fn fixed(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let Some(schema) = self.schemas.fixed.find(document.root().name()) else {
+            return Ok(no_definition(document));
+        };
+        let options = fixed::WriteOptions { encoding: Encoding::UTF_8, ..Default::default() };
+        let mut bytes = Vec::new();
+        let problems = fixed::write(document, schema, options, &mut bytes);
+        out.write_all(&bytes)?;
+        Ok(problems)
+    }
+
+    fn row(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        self.waiting.push(document.clone());
+        if self.columns.is_none() && self.waiting.len() < ROWS {
+            return Ok(Vec::new());
+        }
+        self.rows(out)
+    }
+
+    fn rows(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        let documents = std::mem::take(&mut self.waiting);
+        let header = self.columns.is_none();
+        let columns = self.columns.get_or_insert_with(|| {
+            let mut names: Vec<String> = Vec::new();
+            for field in documents.iter().flat_map(|document| document.root().children()) {
+                if !names.iter().any(|name| name == field.name()) {
+                    names.push(field.name().to_owned());
+                }
+            }
+            names
+        });
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        let documents: Vec<&Document> = documents.iter().collect();
+        let options = csv::WriteOptions { header, ..Default::default() };
+        let mut bytes = Vec::new();
+        let problems = csv::write(&documents, &columns, options, &mut bytes);
+        out.write_all(&bytes)?;
+        Ok(problems)
+    }
+
+    fn xml(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+        if self.number > 1 {
+            return Ok(vec![fault("several-documents", "an XML file holds one document")]);
+        }
+        let mut bytes = Vec::new();
+        let problems = xml::write(document.root(), xml::WriteOptions::default(), &mut bytes);
+        out.write_all(&bytes)?;
+        out.write_all(b"\n")?;
+        Ok(problems)
+    }
+}
+
+fn fault(code: &'static str, message: impl Into<String>) -> Problem {
+    let (severity, message) = (Severity::Error, message.into());
+    Problem { severity, code, message, place: Place::default() }
+}
+
+fn no_definition(document: &Document) -> Vec<Problem> {
+    let root = document.root();
+    let text = |name| {
+        let control = root.child("EDI_DC40");
+        control.and_then(|control| control.child(name)).map_or("", Node::text)
+    };
+    let kind = if text("IDOCTYP").is_empty() { root.name() } else { text("IDOCTYP") };
+    vec![fault("no-definition", format!("no definition of {kind}; name a folder with --schemas"))]
+}
