@@ -207,8 +207,9 @@ impl Signals {
     }
 }
 
-/// The files of the configuration, as they were when it was last read and when they were last
-/// looked at.
+/// The files of the configuration, as they were before they were last read and when they were last
+/// looked at. Nobody knows what they were before the agent read them first, so they are read once
+/// more then; the same content changes nothing.
 struct Watched {
     places: Places,
     read: Option<Stamps>,
@@ -226,14 +227,13 @@ impl Watched {
         let Ok(now) = tokio::task::spawn_blocking(move || places.stamps()).await else {
             return false;
         };
-        let read = self.read.get_or_insert_with(|| now.clone());
         let still = self.last.as_ref() == Some(&now);
-        let changed = *read != now;
-        if still && changed {
-            *read = now.clone();
+        let changed = still && self.read.as_ref() != Some(&now);
+        if changed {
+            self.read = Some(now.clone());
         }
         self.last = Some(now);
-        still && changed
+        changed
     }
 
     /// Looks where the configuration now leads to, where it can be read.
@@ -241,7 +241,10 @@ impl Watched {
         let setup = setup.clone();
         let loaded = tokio::task::spawn_blocking(move || setup.load(0).ok()).await;
         if let Ok(Some(loaded)) = loaded {
-            *self = Self::new(loaded.places());
+            let places = loaded.places();
+            if places != self.places {
+                *self = Self::new(places);
+            }
         }
     }
 }

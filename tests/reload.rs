@@ -279,6 +279,7 @@ fn sighup_reloads() {
 
 #[test]
 fn a_changed_file_is_taken_over_by_itself_where_that_is_asked_for() {
+    // It may be changed before anybody has looked.
     let agent = Agent::start("[]", "on-change");
     agent.change("routes: []", "routes: [ oops");
     agent.until("it was read", || agent.ready()["reload_refused"].is_string());

@@ -1,10 +1,10 @@
 //! Another configuration while the agent runs: all of it, or nothing.
 //!
 //! It is read and compiled first; a mistake anywhere leaves everything as it is. Then, in this
-//! order: sources that changed or are gone stop, and what they hold is committed; the intake takes
-//! the new plan between two batches, unless a target that is gone has deliveries left; targets that
-//! changed stop after what they have begun, and start anew; sources start. Events wait with their
-//! senders meanwhile. What did not change goes on.
+//! order: sources that changed or are gone stop, and what they hold is committed; targets that
+//! changed stop after what they have begun; the intake takes the new plan between two batches,
+//! unless a target that is gone has deliveries left; targets and sources start. Events and documents
+//! wait meanwhile where they are safe. What did not change goes on.
 
 use std::sync::Arc;
 
@@ -84,6 +84,16 @@ impl Change {
             }
         }
         change
+    }
+
+    /// Those that are there before and after, and are others.
+    fn changed(&self) -> Vec<Arc<str>> {
+        self.stop.iter().filter(|name| !self.gone.contains(name)).cloned().collect()
+    }
+
+    /// Those that were not there before.
+    fn added(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.start.iter().filter(|name| !self.stop.contains(name))
     }
 }
 
@@ -166,23 +176,29 @@ impl Parts {
 
     async fn take_over(&mut self, changes: &Changes, loaded: Loaded) -> Result<(), ReloadError> {
         let Loaded { written, plan, .. } = loaded;
-        self.stop_sources(&changes.sources.stop).await;
+        let Changes { sources, targets } = changes;
+        self.stop_sources(&sources.stop).await;
+        self.stop_targets(&targets.changed()).await;
         // The intake announces to them from its first batch on.
-        changes.targets.start.iter().for_each(|name| drop(self.shared.feeds.of_target(name)));
+        targets.start.iter().for_each(|name| drop(self.shared.feeds.of_target(name)));
         let plan = Arc::new(plan);
-        if let Err(error) = self.adopt(plan.clone(), changes.targets.gone.clone()).await {
-            let was = |name: &&Arc<str>| !self.dispatchers.contains_key(*name);
-            let new = changes.targets.start.iter().filter(was);
-            new.for_each(|name| self.shared.feeds.end(name));
-            self.start_sources(&changes.sources.stop).await;
+        if let Err(error) = self.adopt(plan.clone(), targets.gone.clone()).await {
+            targets.added().for_each(|name| self.shared.feeds.end(name));
+            self.start_targets(&targets.changed());
+            self.start_sources(&sources.stop).await;
             return Err(error.into());
         }
-        series::end(&self.shared.metrics, &changes.sources.gone, &changes.targets.gone);
+        self.stop_targets(&targets.gone).await;
+        for name in &targets.gone {
+            self.shared.feeds.end(name);
+            self.acts.send_modify(|acts| drop(acts.remove(name)));
+        }
+        series::end(&self.shared.metrics, &sources.gone, &targets.gone);
         self.written = written;
         self.plan = (plan.generation(), plan.digest());
         series::begin(&self.shared.metrics, &self.written.config, &plan);
-        self.replace_targets(&changes.targets).await;
-        self.start_sources(&changes.sources.start).await;
+        self.start_targets(&targets.start);
+        self.start_sources(&sources.start).await;
         let config = Arc::new(self.written.config.clone());
         let digest = self.plan.1;
         self.standing.send_modify(|standing| (standing.config, standing.plan) = (config, digest));
@@ -218,17 +234,16 @@ impl Parts {
         }
     }
 
-    async fn replace_targets(&mut self, change: &Change) {
-        let stopping = taken(&mut self.dispatchers, &change.stop);
+    async fn stop_targets(&mut self, names: &[Arc<str>]) {
+        let stopping = taken(&mut self.dispatchers, names);
         if !end_all(stopping, self.deadline()).await {
             tracing::warn!("deliveries under way did not end in time; they go on as after a crash");
         }
-        for name in &change.gone {
-            self.shared.feeds.end(name);
-            self.acts.send_modify(|acts| drop(acts.remove(name)));
-        }
+    }
+
+    fn start_targets(&mut self, names: &[Arc<str>]) {
         let targets = self.written.config.targets.clone();
-        for target in targets.iter().filter(|target| change.start.contains(&target.name)) {
+        for target in targets.iter().filter(|target| names.contains(&target.name)) {
             self.begin_target(target);
         }
     }

@@ -92,7 +92,7 @@ impl Loaded {
 }
 
 /// The files of a configuration, and the patterns that further ones would match.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
     files: Vec<PathBuf>,
     patterns: Vec<PathBuf>,
