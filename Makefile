@@ -52,7 +52,7 @@ check: ## Format, lints, docker/; with cargo-deny: licences, bans (ADVISORY_DB=f
 	else echo 'cargo-deny is not installed: licences, bans and advisories were not checked'; fi
 	docker/check.sh
 
-prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather (15 minutes)
+prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, HTTP (17 minutes)
 	tests/broker.sh install
 	$(CARGO) build --release --locked -p waybill -p waybill-oracle
 	$(FAULTY)
@@ -63,6 +63,7 @@ prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad
 	$(ORACLE) reload --agent $(TARGET)/release/waybill
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) weather --agent $(TARGET)/release/waybill
+	$(ORACLE) http --agent $(TARGET)/release/waybill
 
 bench: ## Throughput, latency, memory and CPU beside the bare lapin + SQLite loop (2 minutes)
 	tests/broker.sh install

@@ -131,7 +131,7 @@ impl Way {
 
     /// What an attempt began of which nobody knows the end. Returns those that go on.
     async fn begun(&mut self, list: Vec<Consignment>) -> Vec<Consignment> {
-        if self.tools.target.begun() != Begun::Hold {
+        if self.unfinished() != Begun::Hold {
             return list;
         }
         let reason = Reason::from("the agent ended while it was being sent");
@@ -191,14 +191,18 @@ impl Way {
         }
     }
 
+    /// What the target's deliveries need of which nobody knows the end.
+    fn unfinished(&self) -> Begun {
+        match self.tools.target.begun() {
+            Begun::Hold if crate::fault::is_on("retry-in-doubt") => Begun::Again,
+            begun => begun,
+        }
+    }
+
     /// What follows where nobody knows whether it arrived.
     fn doubt(&self, id: DeliveryId, reason: Reason) -> (Option<Outcome>, Brought) {
         let target = &self.tools.name;
-        let begun = match self.tools.target.begun() {
-            Begun::Hold if crate::fault::is_on("retry-in-doubt") => Begun::Again,
-            begun => begun,
-        };
-        let reason = match begun {
+        let reason = match self.unfinished() {
             Begun::Resend => {
                 tracing::warn!(
                     target = %target,

@@ -6,10 +6,11 @@
 //!
 //! In reading order: [`workload`] (what will be published) from [`vehicle`] and [`random`];
 //! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
-//! other, either as a [`receiver`]; [`evidence`] and [`judge`];
+//! other, either as a [`receiver`]; [`service`], a web service that fails on purpose; [`evidence`]
+//! and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
-//! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`faults`], [`weather`], and [`bare`], the loop to compare
-//! with.
+//! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`faults`], [`weather`], [`web`], and [`bare`] and
+//! [`load`], the loops to compare with.
 
 pub mod agent;
 pub mod bare;
@@ -22,6 +23,7 @@ pub mod figures;
 pub mod idoc;
 pub mod judge;
 pub mod large;
+pub mod load;
 pub mod metrics;
 pub mod process;
 pub mod prove;
@@ -32,8 +34,10 @@ pub mod receiver;
 pub mod reload;
 pub mod run;
 pub mod scratch;
+pub mod service;
 pub mod site;
 pub mod subscriber;
 pub mod vehicle;
 pub mod weather;
+pub mod web;
 pub mod workload;

@@ -20,7 +20,11 @@ use waybill_oracle::receiver::Way;
 use waybill_oracle::reload;
 use waybill_oracle::run::program;
 use waybill_oracle::weather::{self, Scenario};
+use waybill_oracle::web;
 use waybill_oracle::workload::Workload;
+
+/// Vehicles of the runs with faults.
+const FEW_VINS: usize = 60;
 
 /// Publishes events, takes the files as SAP would, and judges the agent by both logs alone.
 #[derive(Parser)]
@@ -44,6 +48,8 @@ enum What {
     Faults(Faults),
     /// Broker absent, wrong password, queue deleted, big event, disk full.
     Weather(Weather),
+    /// Web services that fail, lose answers and lock users; throughput beside bare loads.
+    Http(Http),
     /// The bare lapin + SQLite loop (`prove` runs it beside the agent).
     Bare(Bare),
 }
@@ -177,6 +183,23 @@ struct Weather {
 }
 
 #[derive(Args)]
+struct Http {
+    #[command(flatten)]
+    size: Size,
+    #[command(flatten)]
+    output: Output,
+    /// The agent.
+    #[arg(long, env = "WAYBILL_BIN", default_value_os_t = built("release"))]
+    agent: PathBuf,
+    /// The broker; without one, a private broker is started.
+    #[arg(long, env = "WAYBILL_TEST_AMQP", hide_env_values = true)]
+    url: Option<String>,
+    /// Documents of the throughput run; 0 leaves it out.
+    #[arg(long, default_value_t = 10_000)]
+    load: usize,
+}
+
+#[derive(Args)]
 struct Bare {
     /// The broker.
     #[arg(long)]
@@ -218,6 +241,7 @@ async fn run() -> Result<bool> {
         What::Reload(arguments) => reload(arguments).await,
         What::Faults(arguments) => faults(arguments).await,
         What::Weather(arguments) => weather(arguments).await,
+        What::Http(arguments) => http(arguments).await,
         What::Bare(arguments) => bare(arguments).await,
     }
 }
@@ -267,7 +291,10 @@ async fn faults(arguments: Faults) -> Result<bool> {
     let Faults { output, faulty_agent, url, events, seed } = arguments;
     let agent = program(&faulty_agent)?;
     let (_broker, url) = broker(url)?;
-    let outcomes = faults::faults(&Trial { agent, url, events, seed }).await?;
+    let workload = Workload::new(events, FEW_VINS, seed);
+    let proof = web::Proof { agent: agent.clone(), url: url.clone(), workload, load: 0 };
+    let mut outcomes = faults::faults(&Trial { agent, url, events, seed }).await?;
+    outcomes.extend(web::faults(&proof).await?);
     for outcome in &outcomes {
         println!("{outcome}");
         if !outcome.as_expected {
@@ -293,6 +320,16 @@ async fn weather(arguments: Weather) -> Result<bool> {
     }
     output.write(&reports)?;
     Ok(reports.iter().all(weather::Report::is_fine))
+}
+
+async fn http(arguments: Http) -> Result<bool> {
+    let Http { size, output, agent, url, load } = arguments;
+    let (agent, workload) = (program(&agent)?, Workload::new(size.events, size.vins, size.seed));
+    let (_broker, url) = broker(url)?;
+    let report = web::prove(&web::Proof { agent, url, workload, load }).await?;
+    println!("{report}");
+    output.write(&report)?;
+    Ok(report.is_clean())
 }
 
 async fn bare(arguments: Bare) -> Result<bool> {

@@ -43,16 +43,11 @@ impl Site {
     pub fn on_way(queue: &Queue, way: Way) -> Result<Self> {
         let site = Self::new(queue)?;
         if way == Way::Messages {
-            let text = site.configuration(Address::Environment)?;
-            let (exchange, kept) = (exchange(queue), text.lines().map(|line| format!("{line}\n")));
-            let target = format!(
-                "  sap-file: {{ type: amqp, url: {{ env: AMQP_URL }}, exchange: {exchange}, \
-                 routing_key: \"sap.{{type}}.{{key}}\" }}\n"
-            );
-            let text: String = kept
-                .map(|line| if line.starts_with("  sap-file:") { target.clone() } else { line })
-                .collect();
-            fs::write(site.config(), text).context("cannot write the config")?;
+            let exchange = exchange(queue);
+            site.replace_target(&format!(
+                "type: amqp, url: {{ env: AMQP_URL }}, exchange: {exchange}, \
+                 routing_key: \"sap.{{type}}.{{key}}\""
+            ))?;
         }
         Ok(site)
     }
@@ -102,6 +97,28 @@ impl Site {
         );
         fs::write(site.config(), text).context("cannot write the config")?;
         Ok(site)
+    }
+
+    /// A new site for an agent that reads from `queue` and sends to a web service; `keys` are
+    /// further keys of its target.
+    pub fn over_http(queue: &Queue, service: SocketAddr, keys: &str) -> Result<Self> {
+        let site = Self::new(queue)?;
+        site.replace_target(&format!(
+            "type: http, url: \"http://{service}\", path: /idocs, {keys}, \
+             timeouts: {{ connect: 1s, first_byte: 1s, total: 2s }}, \
+             retry: {{ attempts: 30, first: 100ms, most: 1s }}"
+        ))?;
+        Ok(site)
+    }
+
+    fn replace_target(&self, keys: &str) -> Result<()> {
+        let text = self.configuration(Address::Environment)?;
+        let line = |line: &str| match line.starts_with("  sap-file:") {
+            true => format!("  sap-file: {{ {keys} }}\n"),
+            false => format!("{line}\n"),
+        };
+        let text: String = text.lines().map(line).collect();
+        fs::write(self.config(), text).context("cannot write the config")
     }
 
     /// A site in a directory that somebody else made and removes.

@@ -19,6 +19,7 @@ use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::receiver::Way;
 use waybill_oracle::reload;
 use waybill_oracle::weather::{self, Scenario};
+use waybill_oracle::web;
 use waybill_oracle::workload::Workload;
 
 /// What the environment says, if it does.
@@ -109,6 +110,23 @@ async fn a_deleted_queue_is_made_again() {
 #[tokio::test]
 async fn a_big_event_takes_a_bounded_amount_of_memory() {
     check(Scenario::BigEvent).await;
+}
+
+#[tokio::test]
+async fn a_web_service_gets_each_document_once_or_a_person_is_asked() {
+    let (Some(agent), Some(url)) = (agent(), given("WAYBILL_TEST_AMQP")) else { return };
+    let proof = web::Proof { agent, url, workload: Workload::new(1500, 60, 4), load: 0 };
+    let report = web::prove(&proof).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
+async fn what_a_web_service_gets_twice_is_found() {
+    let (Some(agent), Some(url)) = (faulty_agent(), given("WAYBILL_TEST_AMQP")) else { return };
+    let proof = web::Proof { agent, url, workload: Workload::new(1500, 60, 5), load: 0 };
+    for outcome in web::faults(&proof).await.unwrap() {
+        assert!(outcome.as_expected, "{outcome}\n{}", outcome.judgement);
+    }
 }
 
 async fn check(scenario: Scenario) {
