@@ -551,3 +551,56 @@ fn groups_that_occur_too_often_are_reported_once_each() {
     assert_eq!(found.last().unwrap(), "12 STS missing-segment");
     assert_eq!(found.iter().filter(|one| one.ends_with("RFF too-many-groups")).count(), 1);
 }
+
+/// Numbers that look like chance and are always the same.
+fn chance(seed: &mut u64) -> usize {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*seed >> 33) as usize
+}
+
+#[test]
+fn no_cut_or_mutation_breaks_an_import_or_a_definition() {
+    let (definition, _) = import(MESSAGE_1996, SEGMENTS_1996, CODES_1996);
+    let written = write_definition(&definition).into_bytes();
+    let message = code_page_437(MESSAGE_1996);
+    let inputs = [
+        written.as_slice(),
+        message.as_slice(),
+        MESSAGE_2021.as_bytes(),
+        SEGMENTS_1996.as_bytes(),
+        SEGMENTS_2021.as_bytes(),
+        COMPOSITES.as_bytes(),
+        ELEMENTS.as_bytes(),
+        CODES_1996.as_bytes(),
+        CODES_2021.as_bytes(),
+        RELEASE.as_bytes(),
+        SETS.as_bytes(),
+    ];
+    let mut seed = 4711;
+    let all = |bytes: &[u8]| {
+        let files = [SourceFile { name: "x", bytes }];
+        let imported = [edifact(&files), x12(&files)].into_iter().flatten();
+        for definition in imported.map(|it| it.definition).chain(read_definition(bytes)) {
+            for (kind, message) in &definition.messages {
+                let reading = read(GOOD);
+                nest(&reading.document, message, definition.standard);
+                check(&reading, kind, &definition, Level::Profile, true);
+            }
+        }
+    };
+    for input in inputs {
+        (0..=input.len()).step_by(7).for_each(|end| all(&input[..end]));
+        for _ in 0..200 {
+            let mut bytes = input.to_vec();
+            for _ in 0..=chance(&mut seed) % 4 {
+                let at = chance(&mut seed) % bytes.len();
+                match chance(&mut seed) % 3 {
+                    0 => bytes[at] = chance(&mut seed) as u8,
+                    1 => drop(bytes.remove(at)),
+                    _ => bytes.insert(at, b" 0123456789+-|'\n{}"[chance(&mut seed) % 18]),
+                }
+            }
+            all(&bytes);
+        }
+    }
+}
