@@ -69,6 +69,11 @@ fn append(
     let end = end.ok_or(ArchiveError::NoDirectory)?;
     let count = short(bytes, end + 10).ok_or_else(broken)?;
     let mut at = long(bytes, end + 16).ok_or_else(broken)?;
+    // The last field is the length of a comment, which ends the archive.
+    let comment = short(bytes, end + 20).ok_or_else(broken)?;
+    if bytes.len() < end + 22 + usize::from(comment) {
+        return Err(broken());
+    }
     for _ in 0..count {
         let (header, next) = Header::read(bytes, at).ok_or_else(broken)?;
         at = next;
