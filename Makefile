@@ -12,7 +12,8 @@ export CARGO_TARGET_DIR := $(TARGET)
 
 # The agent with kill points and deliberate faults. It shares what it depends on with the real one,
 # and is moved out of its way.
-FAULTY := $(CARGO) build --locked -p waybill --features seeded-faults && mkdir -p $(TARGET)/faulty/debug \
+FAULTY := mkdir -p $(TARGET)/faulty/debug && rm -f $(TARGET)/faulty/debug/waybill \
+	&& $(CARGO) build --locked -p waybill --features seeded-faults \
 	&& mv $(TARGET)/debug/waybill $(TARGET)/faulty/debug/waybill
 ORACLE := $(TARGET)/release/waybill-oracle
 RUN_TESTS = if $(CARGO) nextest --version >/dev/null 2>&1; \

@@ -98,7 +98,11 @@ pub async fn run(setup: Setup, loaded: Loaded, clock: fn() -> Timestamp) -> Resu
     let name = loop {
         match running.next().await {
             Next::End(name) => break name,
-            Next::Reload { why, answer } => running.reload(why, answer).await,
+            Next::Reload { why, answer } => {
+                if let Some(name) = running.reload(why, answer).await {
+                    break name;
+                }
+            }
             Next::Broken(part) => {
                 // Half an agent looks alive and does nothing; whoever runs it starts it again.
                 tracing::error!(part, "a part of the agent has failed; ending");
@@ -158,14 +162,19 @@ impl Running {
         }
     }
 
-    /// What comes of it is logged, measured and in the answer of `/readyz`.
-    async fn reload(&mut self, why: &str, answer: Option<ReloadAsked>) {
+    /// What comes of it is logged, measured and in the answer of `/readyz`. The name of a signal to
+    /// end that came meanwhile: whoever ends need not be whole.
+    async fn reload(&mut self, why: &str, answer: Option<ReloadAsked>) -> Option<&'static str> {
         tracing::info!(why, "reading the configuration");
-        let reloaded = self.parts.reload(&self.setup).await;
+        let reloaded = tokio::select! {
+            reloaded = self.parts.reload(&self.setup) => reloaded,
+            name = self.signals.end() => return Some(name),
+        };
         if answer.is_some_and(|answer| answer.send(reloaded).is_err()) {
             tracing::debug!("nobody waits for the answer");
         }
         self.watched.follow(&self.setup).await;
+        None
     }
 }
 

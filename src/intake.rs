@@ -17,6 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::adopt::AdoptError;
 pub use self::inbox::{Inbox, Pace, Waiting};
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
@@ -105,33 +106,6 @@ pub enum ReprocessError {
     Stopping,
 }
 
-/// Why another plan was not taken. The old one goes on.
-#[derive(Debug, thiserror::Error)]
-pub enum AdoptError {
-    /// The journal could not be read.
-    #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// A target that is gone has deliveries left.
-    #[error(
-        "target {target} is gone from the configuration, but {due} of its deliveries wait, {dead} are \
-         dead and {in_doubt} in doubt; keep it until they are delivered, or decide about them: \
-         waybill deliveries list --target {target}"
-    )]
-    Queued {
-        /// The target.
-        target: Arc<str>,
-        /// Deliveries that wait.
-        due: u64,
-        /// Deliveries that are dead.
-        dead: u64,
-        /// Deliveries in doubt.
-        in_doubt: u64,
-    },
-    /// The agent is stopping.
-    #[error("the agent is stopping")]
-    Stopping,
-}
-
 /// Document numbers that are reserved and not used yet.
 #[derive(Debug, Default)]
 struct Numbers {
@@ -160,7 +134,13 @@ impl Intake {
                         heard(answer.send(done).is_ok());
                     }
                     Command::Adopt { plan, gone, answer } => {
-                        heard(answer.send(self.adopt(plan, gone).await).is_ok());
+                        // What sources left that have ended is theirs: the new plan may not know
+                        // them.
+                        let left = self.inbox.ended();
+                        if !left.is_empty() {
+                            numbers = self.take(left, numbers).await;
+                        }
+                        self.adopt(plan, gone, answer).await;
                     }
                 },
                 taken = self.inbox.batch() => {

@@ -21,11 +21,11 @@ use crate::config::load::Written;
 use crate::config::{self, SourceKind};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::feed::Feeds;
-use crate::event::Digest;
 use crate::http::{self, Listener};
 use crate::intake::{self, Inbox, Intake, Pace, Waiting};
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::plan::Plan;
 use crate::source::{amqp, folder};
 use crate::target::Target;
 
@@ -59,6 +59,8 @@ pub(super) async fn end_all(workers: Workers, deadline: tokio::time::Instant) ->
     for mut worker in workers.into_values() {
         if timeout_at(deadline, &mut worker.task).await.is_err() {
             worker.task.abort();
+            // It ends at the next place where it waits; whoever follows must not work beside it.
+            let _ = worker.task.await;
             in_time = false;
         }
     }
@@ -83,7 +85,7 @@ pub(super) struct Parts {
     /// What they were started from.
     pub(super) written: Written,
     /// What events are decided by.
-    pub(super) plan: (u64, Digest),
+    pub(super) plan: Arc<Plan>,
     pub(super) sources: Workers,
     pub(super) dispatchers: Workers,
     pub(super) intake: JoinHandle<()>,
@@ -121,10 +123,10 @@ impl Parts {
         let shared = Shared { journal, metrics, feeds, room, clock };
         let (ask_intake, commands) = mpsc::channel(COMMANDS);
         let (begin, later) = mpsc::channel(BEGINNING);
-        let (generation, digest) = (plan.generation(), plan.digest());
+        let plan = Arc::new(plan);
         let intake = Intake {
             journal: shared.journal.clone(),
-            plan: Arc::new(plan),
+            plan: plan.clone(),
             inbox: Inbox::of(later),
             commands,
             feeds: shared.feeds.clone(),
@@ -132,7 +134,7 @@ impl Parts {
             metrics: shared.metrics.clone(),
             clock,
         };
-        let standing = Standing::new(Arc::new(written.config.clone()), digest);
+        let standing = Standing::new(Arc::new(written.config.clone()), plan.digest());
         let mut parts = Self {
             standing: watch::channel(standing).0,
             acts: watch::channel(Acts::new()).0,
@@ -140,7 +142,7 @@ impl Parts {
             dispatchers: Workers::new(),
             servers: JoinSet::new(),
             stop_servers: watch::channel(false).0,
-            plan: (generation, digest),
+            plan,
             begin: Some(begin),
             intake: tokio::spawn(intake.run()),
             ask_intake,

@@ -7,9 +7,11 @@
 //! wait meanwhile where they are safe. What did not change goes on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use crate::agent::parts::{Parts, Workers, end_all};
 use crate::agent::series;
@@ -17,6 +19,11 @@ use crate::agent::setup::{Loaded, Setup};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::intake::{AdoptError, Command};
+use crate::plan::Plan;
+
+/// How long the intake may take to come to a plan: it commits a batch in less, or the journal takes
+/// nothing.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a reload did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +149,7 @@ impl Parts {
             }
             Ok(_) => tracing::info!("the configuration has not changed"),
             Err(error) => {
-                let generation = self.plan.0;
+                let generation = self.plan.generation();
                 tracing::error!(%error, generation, "configuration refused; the old one goes on");
             }
         }
@@ -152,14 +159,14 @@ impl Parts {
     }
 
     async fn try_reload(&mut self, setup: &Setup) -> Result<Reloaded, ReloadError> {
-        let (setup, generation) = (setup.clone(), self.plan.0 + 1);
+        let (setup, generation) = (setup.clone(), self.plan.generation() + 1);
         let loading = tokio::task::spawn_blocking(move || setup.load(generation));
         let loaded = match loading.await {
             Ok(loaded) => loaded.map_err(ReloadError::Mistakes)?,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
-        if loaded.plan.digest() == self.plan.1 {
-            let (generation, plan) = (self.plan.0, self.plan.1.to_string());
+        if loaded.plan.digest() == self.plan.digest() {
+            let (generation, plan) = (self.plan.generation(), self.plan.digest().to_string());
             let (stopped, started) = (Vec::new(), Vec::new());
             return Ok(Reloaded { generation, plan, changed: false, stopped, started });
         }
@@ -167,7 +174,7 @@ impl Parts {
         self.take_over(&changes, loaded).await?;
         Ok(Reloaded {
             generation,
-            plan: self.plan.1.to_string(),
+            plan: self.plan.digest().to_string(),
             changed: true,
             stopped: changes.said(|change| &change.stop),
             started: changes.said(|change| &change.start),
@@ -177,6 +184,9 @@ impl Parts {
     async fn take_over(&mut self, changes: &Changes, loaded: Loaded) -> Result<(), ReloadError> {
         let Loaded { written, plan, .. } = loaded;
         let Changes { sources, targets } = changes;
+        // What can be known before anything is stopped: that the intake answers, and that it would
+        // take the plan.
+        self.adopt(self.plan.clone(), targets.gone.clone()).await?;
         self.stop_sources(&sources.stop).await;
         self.stop_targets(&targets.changed()).await;
         // The intake announces to them from its first batch on.
@@ -195,25 +205,29 @@ impl Parts {
         }
         series::end(&self.shared.metrics, &sources.gone, &targets.gone);
         self.written = written;
-        self.plan = (plan.generation(), plan.digest());
-        series::begin(&self.shared.metrics, &self.written.config, &plan);
+        self.plan = plan;
+        series::begin(&self.shared.metrics, &self.written.config, &self.plan);
         self.start_targets(&targets.start);
         self.start_sources(&sources.start).await;
         let config = Arc::new(self.written.config.clone());
-        let digest = self.plan.1;
+        let digest = self.plan.digest();
         self.standing.send_modify(|standing| (standing.config, standing.plan) = (config, digest));
         Ok(())
     }
 
-    async fn adopt(
-        &self,
-        plan: Arc<crate::plan::Plan>,
-        gone: Vec<Arc<str>>,
-    ) -> Result<(), AdoptError> {
-        let (answer, answered) = oneshot::channel();
-        let asked = self.ask_intake.send(Command::Adopt { plan, gone, answer }).await;
-        asked.map_err(|_| AdoptError::Stopping)?;
-        answered.await.unwrap_or(Err(AdoptError::Stopping))
+    async fn adopt(&self, plan: Arc<Plan>, gone: Vec<Arc<str>>) -> Result<(), AdoptError> {
+        let (answer, mut answered) = oneshot::channel();
+        let ask = async {
+            let asked = self.ask_intake.send(Command::Adopt { plan, gone, answer }).await;
+            asked.map_err(|_| AdoptError::Stopping)?;
+            (&mut answered).await.unwrap_or(Err(AdoptError::Stopping))
+        };
+        if let Ok(answer) = timeout(PATIENCE, ask).await {
+            return answer;
+        }
+        // From here on the intake sees that nobody waits; its answer may have come just now.
+        answered.close();
+        answered.try_recv().unwrap_or(Err(AdoptError::Busy))
     }
 
     async fn stop_sources(&mut self, names: &[Arc<str>]) {

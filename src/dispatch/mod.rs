@@ -10,6 +10,7 @@ pub mod lanes;
 pub mod retry;
 
 mod group;
+mod moved;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,6 +112,7 @@ impl Dispatcher {
         let (end, ended) = watch::channel(false);
         let mut keeper = JoinSet::new();
         keeper.spawn(self.reached.clone().keep(ended, reconnect_pause));
+        let settled_in = self.settle_in().await;
         let skip = self.target.on_dead == config::OnDead::Skip;
         let mut running = Running {
             lanes: Lanes::new(WINDOW, skip),
@@ -122,7 +124,7 @@ impl Dispatcher {
         };
         running.lanes.left_in_journal(1);
         let tools = self.tools();
-        while !*self.stop.borrow() {
+        while settled_in && !*self.stop.borrow() {
             self.absorb(&mut running).await;
             self.start(&mut running, &tools);
             up.set(i64::from(running.failures == 0 && self.reached.is_up()));

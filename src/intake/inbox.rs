@@ -19,7 +19,7 @@ use crate::source::Taken;
 
 /// The most events of one batch: enough to make an fsync cheap, few enough to stay in the cache.
 const MOST_EVENTS: usize = 256;
-/// The most bytes of one batch.
+/// The most bytes of one batch that are live, and the most that are bulk.
 const MOST_BYTES: usize = 8 << 20;
 /// The most of it that is bulk, where nobody waits: documents are large, and so is what is made of
 /// them until it is committed.
@@ -75,6 +75,7 @@ struct Turns {
 #[derive(Default)]
 struct Draw {
     taken: Vec<Taken>,
+    /// Of the queues that are being drawn from.
     bytes: usize,
 }
 
@@ -143,6 +144,18 @@ impl Inbox {
         if draw.taken.is_empty() && !ended { Poll::Pending } else { Poll::Ready(draw.taken) }
     }
 
+    /// What sources have handed over that have ended since. At most what their queues hold.
+    pub fn ended(&mut self) -> Vec<Taken> {
+        let mut left = Vec::new();
+        for queue in self.live.queues.iter_mut().chain(&mut self.bulk.queues) {
+            while queue.is_closed() {
+                let Ok(taken) = queue.try_recv() else { break };
+                left.push(taken);
+            }
+        }
+        left
+    }
+
     /// Whether live events have to be reckoned with.
     fn is_awaited(&self) -> bool {
         self.calm < CALM && !self.live.queues.is_empty()
@@ -159,9 +172,11 @@ impl Inbox {
 }
 
 impl Turns {
-    /// Takes one of each queue in turn, until none has any or the batch holds `most` events.
+    /// Takes one of each queue in turn, until none has any, or the batch holds `most` events, or so
+    /// many bytes came from here. The first comes however large it is.
     fn draw(&mut self, draw: &mut Draw, most: usize, context: &mut Context<'_>) {
         let mut idle = 0;
+        draw.bytes = 0;
         while !self.queues.is_empty() && idle < self.queues.len() {
             if draw.taken.len() >= most || draw.bytes >= MOST_BYTES {
                 break;
@@ -196,9 +211,13 @@ mod tests {
     use crate::source::{Receipt, folder};
 
     fn taken(source: &str, permits: &Arc<Semaphore>) -> Taken {
+        sized(source, permits, 2)
+    }
+
+    fn sized(source: &str, permits: &Arc<Semaphore>, bytes: usize) -> Taken {
         let arrival = Arrival {
             source: source.into(),
-            raw: b"{}".to_vec().into(),
+            raw: vec![b' '; bytes].into(),
             message_id: None,
             received: Timestamp::UNIX_EPOCH,
             position: None,
@@ -288,6 +307,27 @@ mod tests {
             (live, bulk) = (live + taken.0, bulk + taken.1);
         }
         assert!(bulk >= 2 * BULK_BESIDE, "{bulk}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn large_live_events_do_not_starve_files() {
+        let (mut inbox, senders) = inbox();
+        senders.bulk(1);
+        for _ in 0..20 {
+            senders.live.try_send(sized("live", &senders.permits, 1 << 20)).unwrap();
+        }
+        assert_eq!(batch(&mut inbox).await, (8, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_ended_source_left_is_handed_out_at_once() {
+        let (mut inbox, Senders { permits, live, bulk }) = inbox();
+        bulk.try_send(taken("bulk", &permits)).unwrap();
+        live.try_send(taken("live", &permits)).unwrap();
+        assert!(inbox.ended().is_empty(), "both may still send");
+        drop(bulk);
+        let ended = inbox.ended();
+        assert_eq!(ended.iter().map(|one| &*one.arrival.source).collect::<Vec<_>>(), ["bulk"]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -20,6 +20,7 @@ mod filling;
 mod mend;
 mod numbers;
 mod owner;
+mod place;
 mod query;
 mod record;
 mod request;

@@ -21,6 +21,7 @@ use crate::journal::files::{self, FileOutcome, NewFile};
 use crate::journal::filling::{Filling, Head, Names};
 use crate::journal::numbers::{COUNTERS, SideFile};
 use crate::journal::owner::Owner;
+use crate::journal::place;
 use crate::journal::record::record;
 use crate::journal::request::{Action, ActionDone, Batch, Committed};
 use crate::journal::schema::{nanoseconds, number, row_id};
@@ -50,6 +51,11 @@ pub(super) enum Command {
     EndFiles {
         files: Vec<(u64, FileOutcome)>,
         at: Timestamp,
+        reply: Reply<()>,
+    },
+    Place {
+        target: String,
+        place: String,
         reply: Reply<()>,
     },
     Close(oneshot::Sender<()>),
@@ -92,7 +98,9 @@ impl Command {
             (Self::Reserve { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
             (Self::BeginFiles { reply, .. }, Ok(Answer::Files(it))) => drop(reply.send(Ok(it))),
             (Self::BeginFiles { reply, .. }, Err(error)) => drop(reply.send(Err(error))),
-            (Self::EndFiles { reply, .. }, answer) => drop(reply.send(answer.map(|_| ()))),
+            (Self::EndFiles { reply, .. } | Self::Place { reply, .. }, answer) => {
+                drop(reply.send(answer.map(|_| ())));
+            }
             // The other pairs do not occur; their callers see a closed channel.
             _ => {}
         }
@@ -250,6 +258,9 @@ impl Writer {
             }
             Command::EndFiles { files, at, .. } => {
                 files::end(&mut filling, files, *at).map(|()| Answer::Done)
+            }
+            Command::Place { target, place, .. } => {
+                place::keep(filling.connection, target, place).map(|()| Answer::Done)
             }
             Command::Reserve { range, count, .. } => {
                 let counters = reserve(&mut filling, range, *count)?;

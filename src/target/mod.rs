@@ -141,6 +141,19 @@ impl Target {
         }
     }
 
+    /// Where it stands, as far as that decides how a delivery is finished that was begun: a folder
+    /// is looked into, the others are asked again wherever they are.
+    pub fn place(&self) -> String {
+        match self {
+            Self::File(folder) => {
+                let path = std::path::absolute(folder.path());
+                path.unwrap_or_else(|_| folder.path().to_owned()).display().to_string()
+            }
+            Self::Amqp(_) => "amqp".to_owned(),
+            Self::Http(_) => "http".to_owned(),
+        }
+    }
+
     /// What a delivery needs that was prepared before.
     pub fn begun(&self) -> Begun {
         match self {
