@@ -4,6 +4,7 @@
 
 mod dial;
 
+use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -30,6 +31,9 @@ pub const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::f
 pub const GOOD: Duration = Duration::from_secs(30);
 /// Seconds between heartbeats where the URL names none: an outage shows after twice that.
 const HEARTBEAT: u16 = 10;
+/// What a URL looks like, for one that does not.
+const EXPECTED: &str = "expected amqp://user:password@host:port/vhost or amqps://..., with special \
+    characters of user, password and vhost written as %XX";
 
 /// Why a broker cannot even be tried.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +41,9 @@ pub enum AccessError {
     /// The URL cannot be had.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// The URL is none. It is not quoted: it holds a password.
+    /// The URL is none. Neither it nor what others say of it is quoted: it holds a password.
     #[error("the url is not an AMQP url: {0}")]
-    Url(String),
+    Url(&'static str),
     /// Certificates would be of no use.
     #[error("`tls` is for an `amqps://` url, and this one is `amqp://`")]
     Plain,
@@ -49,7 +53,6 @@ pub enum AccessError {
 }
 
 /// The way to a broker, as files and variables say it now.
-#[derive(Debug)]
 pub struct Access {
     /// Where it is, and who we are.
     pub uri: AMQPUri,
@@ -57,6 +60,12 @@ pub struct Access {
     pub dialer: Dialer,
     /// What tells this way from another.
     pub stamp: Digest,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("host", &self.uri.authority.host).finish_non_exhaustive()
+    }
 }
 
 /// Reads URL and certificates. `base` is where their paths start from.
@@ -67,7 +76,7 @@ pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessErro
         Some(material) => {
             let host = uri.authority.host.trim_matches(['[', ']']).to_owned();
             let name = ServerName::try_from(host);
-            let name = name.map_err(|_| AccessError::Url("its host is no name".to_owned()))?;
+            let name = name.map_err(|_| AccessError::Url("its host is no name"))?;
             // What the library reaches through the dialer is plain to it.
             uri.scheme = AMQPScheme::AMQP;
             Dialer::current(Some((material.client()?, name)))
@@ -83,7 +92,7 @@ fn read(
 ) -> Result<(AMQPUri, Option<Material>, Digest), AccessError> {
     let mut sum = Sha256::new();
     let text = url.resolve_into(base, &mut sum)?;
-    let mut uri: AMQPUri = text.parse().map_err(AccessError::Url)?;
+    let mut uri: AMQPUri = text.parse().map_err(|_| AccessError::Url(EXPECTED))?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let material = match uri.scheme {
         AMQPScheme::AMQPS => Some(Material::read(tls, base)?),
@@ -129,5 +138,39 @@ pub fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
 pub async fn end(connection: &Connection) {
     if let Ok(Err(error)) = timeout(PATIENCE, connection.close(200, "done".into())).await {
         tracing::debug!(%error, "connection was closed already");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reached(url: &str) -> Result<Access, AccessError> {
+        access(&Secret::Plain(url.to_owned()), &Tls::default(), Path::new("."))
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_is_refused_without_a_word_of_it() {
+        for url in [
+            "amqp:vms:geheim@broker",
+            "vms:geheim@broker",
+            "amqp://vms:ge/heim@broker/%2f",
+            "http://vms:geheim@broker/",
+            "amqp://vms:geheim@broker/?heartbeat=geheim",
+            "geheim",
+        ] {
+            let said = reached(url).unwrap_err();
+            let shown = format!("{said} {said:?}");
+            assert!(shown.contains("expected amqp://user:password@host"), "{shown}");
+            for word in ["heim", "vms", "@broker"] {
+                assert!(!shown.contains(word), "{shown}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_a_broker_shows_no_password() {
+        let shown = format!("{:?}", reached("amqp://vms:geheim@broker:5673/%2f").unwrap());
+        assert!(shown.contains("broker") && !shown.contains("geheim"), "{shown}");
     }
 }
