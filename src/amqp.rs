@@ -11,6 +11,7 @@ use std::time::Duration;
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{Connection, ErrorKind};
+use reqwest::Url;
 use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{sleep, timeout};
@@ -74,8 +75,7 @@ pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessErro
     let dialer = match material {
         None => Dialer::current(None),
         Some(material) => {
-            let host = uri.authority.host.trim_matches(['[', ']']).to_owned();
-            let name = ServerName::try_from(host);
+            let name = ServerName::try_from(uri.authority.host.clone());
             let name = name.map_err(|_| AccessError::Url("its host is no name"))?;
             // What the library reaches through the dialer is plain to it.
             uri.scheme = AMQPScheme::AMQP;
@@ -92,7 +92,7 @@ fn read(
 ) -> Result<(AMQPUri, Option<Material>, Digest), AccessError> {
     let mut sum = Sha256::new();
     let text = url.resolve_into(base, &mut sum)?;
-    let mut uri: AMQPUri = text.parse().map_err(|_| AccessError::Url(EXPECTED))?;
+    let mut uri = parse(&text)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let material = match uri.scheme {
         AMQPScheme::AMQPS => Some(Material::read(tls, base)?),
@@ -101,6 +101,21 @@ fn read(
     };
     sum.update(material.as_ref().map_or([0; 32], |material| material.stamp().0));
     Ok((uri, material, Digest(sum.finalize().into())))
+}
+
+/// The parts of a URL. The library takes an IPv6 address, or no host, for this machine: user and
+/// password would be shown to whoever listens here.
+fn parse(text: &str) -> Result<AMQPUri, AccessError> {
+    let mut uri: AMQPUri = text.parse().map_err(|_| AccessError::Url(EXPECTED))?;
+    let url = Url::parse(text).map_err(|_| AccessError::Url(EXPECTED))?;
+    let host = url.host_str().unwrap_or_default();
+    if host.is_empty() {
+        return Err(AccessError::Url("it names no host"));
+    }
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        uri.authority.host = address.to_owned();
+    }
+    Ok(uri)
 }
 
 /// Waits until URL or certificates are others than those of `stamp`, and usable; returns their
@@ -143,6 +158,8 @@ pub async fn end(connection: &Connection) {
 
 #[cfg(test)]
 mod tests {
+    use std::net::ToSocketAddrs as _;
+
     use super::*;
 
     fn reached(url: &str) -> Result<Access, AccessError> {
@@ -165,6 +182,44 @@ mod tests {
             for word in ["heim", "vms", "@broker"] {
                 assert!(!shown.contains(word), "{shown}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_host_of_a_url_is_the_one_that_is_reached() {
+        for (url, host, address) in [
+            ("amqp://vms:geheim@[2001:db8::7]/%2f", "2001:db8::7", Some("[2001:db8::7]:5672")),
+            ("amqp://vms:geheim@[::1]:5673/%2f", "::1", Some("[::1]:5673")),
+            ("amqp://vms:geheim@192.0.2.7/%2f", "192.0.2.7", Some("192.0.2.7:5672")),
+            ("amqp://vms:geheim@broker.example:5673/%2f", "broker.example", None),
+        ] {
+            let authority = reached(url).unwrap().uri.authority;
+            assert_eq!((&*authority.host, &*authority.userinfo.username), (host, "vms"), "{url}");
+            if let Some(address) = address {
+                let found = (authority.host, authority.port).to_socket_addrs().unwrap().next();
+                assert_eq!(found.unwrap().to_string(), address);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn over_tls_an_address_is_the_servers_name() {
+        let (uri, ..) = read(
+            &Secret::Plain("amqps://vms:geheim@[::1]/%2f".to_owned()),
+            &Tls::default(),
+            Path::new("."),
+        )
+        .unwrap();
+        assert_eq!((&*uri.authority.host, uri.authority.port), ("::1", 5671));
+        let name = ServerName::try_from(uri.authority.host).unwrap();
+        assert!(matches!(name, ServerName::IpAddress(_)), "{name:?}");
+    }
+
+    #[tokio::test]
+    async fn a_url_without_a_host_is_refused_instead_of_tried_here() {
+        for url in ["amqp:///%2f", "amqp://", "amqp:/vms:geheim@broker/%2f"] {
+            let said = reached(url).unwrap_err().to_string();
+            assert!(said.ends_with("it names no host"), "{url}: {said}");
         }
     }
 
