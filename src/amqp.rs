@@ -16,7 +16,7 @@ use rustls::pki_types::ServerName;
 use sha2::{Digest as _, Sha256};
 use tokio::time::{sleep, timeout};
 
-pub use self::dial::{Dialer, Wire};
+pub use self::dial::{Claim, Dialer, Wire};
 use crate::config::secret::{Secret, SecretError};
 use crate::config::tls::Tls;
 use crate::event::Digest;
@@ -59,6 +59,8 @@ pub struct Access {
     pub uri: AMQPUri,
     /// How it is reached.
     pub dialer: Dialer,
+    /// What the dialer dials lives no longer than this, unless it is kept.
+    pub claim: Claim,
     /// What tells this way from another.
     pub stamp: Digest,
 }
@@ -72,7 +74,7 @@ impl fmt::Debug for Access {
 /// Reads URL and certificates. `base` is where their paths start from.
 pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessError> {
     let (mut uri, material, stamp) = read(url, tls, base)?;
-    let dialer = match material {
+    let (dialer, claim) = match material {
         None => Dialer::current(None),
         Some(material) => {
             let name = ServerName::try_from(uri.authority.host.clone());
@@ -82,7 +84,7 @@ pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessErro
             Dialer::current(Some((material.client()?, name)))
         }
     };
-    Ok(Access { uri, dialer, stamp })
+    Ok(Access { uri, dialer, claim, stamp })
 }
 
 fn read(
@@ -149,11 +151,14 @@ pub fn soft(error: &lapin::Error) -> Option<AMQPSoftError> {
     }
 }
 
-/// Ends a connection; one that is gone already need not hear it.
-pub async fn end(connection: &Connection) {
-    if let Ok(Err(error)) = timeout(PATIENCE, connection.close(200, "done".into())).await {
+/// Ends a connection; one that is gone already need not hear it. `false` where the broker does not
+/// answer: then nothing has ended.
+pub async fn end(connection: &Connection) -> bool {
+    let closed = timeout(PATIENCE, connection.close(200, "done".into())).await;
+    if let Ok(Err(error)) = &closed {
         tracing::debug!(%error, "connection was closed already");
     }
+    closed.is_ok()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! How the client library reaches a broker: plain, or over TLS of our own making. The library's own
 //! TLS would bring a second set of roots and old ciphers for PKCS#12 into the tree.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -12,12 +13,14 @@ use async_rs::Tokio;
 use async_rs::traits::{Executor, Reactor, RuntimeKit};
 use async_rs::util::{DummyIO, Task};
 use futures_io::{AsyncRead, AsyncWrite};
-use futures_util::Stream;
+use futures_util::FutureExt as _;
+use futures_util::future::Shared;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -27,19 +30,72 @@ pub struct Dialer {
     tokio: Tokio,
     handle: Handle,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    wanted: Wanted,
+}
+
+/// The claim to what a [`Dialer`] dials. Whoever lets go of it without [`Claim::keep`] waits no
+/// longer: dialling stops, and a connection that came about ends.
+///
+/// The client library has no limit of its own for a broker that takes the connection and is silent
+/// from then on. Each try would leave a thread, a task and a socket behind.
+#[derive(Debug)]
+pub struct Claim(oneshot::Sender<()>);
+
+/// Whether somebody still waits for what is dialled.
+#[derive(Clone, Debug)]
+enum Wanted {
+    /// Somebody waits.
+    Asked(Shared<oneshot::Receiver<()>>),
+    /// The connection is in use, and ends by itself.
+    Kept,
+    /// Nobody waits any more.
+    GivenUp,
 }
 
 impl Dialer {
     /// On the runtime of the caller; with `tls` for a server of that name, else plain.
-    pub fn current(tls: Option<(ClientConfig, ServerName<'static>)>) -> Self {
+    pub fn current(tls: Option<(ClientConfig, ServerName<'static>)>) -> (Self, Claim) {
         let tls = tls.map(|(config, name)| (Arc::new(config), name));
-        Self { tokio: Tokio::current(), handle: Handle::current(), tls }
+        let (claim, wanted) = oneshot::channel();
+        let wanted = Wanted::Asked(wanted.shared());
+        (Self { tokio: Tokio::current(), handle: Handle::current(), tls, wanted }, Claim(claim))
+    }
+}
+
+impl Claim {
+    /// The connection is open: from here on it is for its owner to end.
+    pub fn keep(self) {
+        // Where nothing listens any more, there is no connection.
+        let _ = self.0.send(());
+    }
+}
+
+impl Wanted {
+    /// An error where nobody waits any more; else the task is woken when that changes.
+    fn look(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        if let Self::Asked(asked) = self
+            && let Poll::Ready(kept) = asked.poll_unpin(context)
+        {
+            *self = if kept.is_ok() { Self::Kept } else { Self::GivenUp };
+        }
+        match self {
+            Self::GivenUp => {
+                Err(io::Error::new(io::ErrorKind::TimedOut, "nobody waits for this connection"))
+            }
+            Self::Asked(_) | Self::Kept => Ok(()),
+        }
     }
 }
 
 /// A connection to a broker.
 #[derive(Debug)]
-pub enum Wire {
+pub struct Wire {
+    stream: Stream,
+    wanted: Wanted,
+}
+
+#[derive(Debug)]
+enum Stream {
     /// As it is.
     Plain(TcpStream),
     /// Encrypted.
@@ -52,12 +108,14 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
+        let wire = self.get_mut();
+        wire.wanted.look(context)?;
         let mut buffer = ReadBuf::new(buffer);
-        let read = match self.get_mut() {
-            Self::Plain(stream) => {
+        let read = match &mut wire.stream {
+            Stream::Plain(stream) => {
                 tokio::io::AsyncRead::poll_read(Pin::new(stream), context, &mut buffer)
             }
-            Self::Secure(stream) => {
+            Stream::Secure(stream) => {
                 tokio::io::AsyncRead::poll_read(Pin::new(stream), context, &mut buffer)
             }
         };
@@ -71,27 +129,31 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         buffer: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => {
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => {
                 tokio::io::AsyncWrite::poll_write(Pin::new(stream), context, buffer)
             }
-            Self::Secure(stream) => {
+            Stream::Secure(stream) => {
                 tokio::io::AsyncWrite::poll_write(Pin::new(stream), context, buffer)
             }
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => tokio::io::AsyncWrite::poll_flush(Pin::new(stream), context),
-            Self::Secure(stream) => tokio::io::AsyncWrite::poll_flush(Pin::new(stream), context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => tokio::io::AsyncWrite::poll_flush(Pin::new(stream), context),
+            Stream::Secure(stream) => tokio::io::AsyncWrite::poll_flush(Pin::new(stream), context),
         }
     }
 
     fn poll_close(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => tokio::io::AsyncWrite::poll_shutdown(Pin::new(stream), context),
-            Self::Secure(stream) => tokio::io::AsyncWrite::poll_shutdown(Pin::new(stream), context),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => {
+                tokio::io::AsyncWrite::poll_shutdown(Pin::new(stream), context)
+            }
+            Stream::Secure(stream) => {
+                tokio::io::AsyncWrite::poll_shutdown(Pin::new(stream), context)
+            }
         }
     }
 }
@@ -136,7 +198,10 @@ impl Reactor for Dialer {
         self.tokio.sleep(duration)
     }
 
-    fn interval(&self, duration: Duration) -> impl Stream<Item = Instant> + Send + 'static {
+    fn interval(
+        &self,
+        duration: Duration,
+    ) -> impl futures_util::Stream<Item = Instant> + Send + 'static {
         self.tokio.interval(duration)
     }
 
@@ -146,17 +211,128 @@ impl Reactor for Dialer {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let (handle, tls) = (self.handle.clone(), self.tls.clone());
-        async move { handle.spawn(connect(address, tls)).await.map_err(io::Error::other)? }
+        let wanted = self.wanted.clone();
+        async move { handle.spawn(connect(address, tls, wanted)).await.map_err(io::Error::other)? }
     }
 }
 
 async fn connect(
     address: SocketAddr,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    mut wanted: Wanted,
 ) -> io::Result<Wire> {
+    let given_up = poll_fn(|context| match wanted.look(context) {
+        Ok(()) => Poll::Pending,
+        Err(error) => Poll::Ready(error),
+    });
+    let stream = tokio::select! {
+        stream = dial(address, tls) => stream?,
+        error = given_up => return Err(error),
+    };
+    Ok(Wire { stream, wanted })
+}
+
+async fn dial(
+    address: SocketAddr,
+    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+) -> io::Result<Stream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let Some((config, name)) = tls else { return Ok(Wire::Plain(stream)) };
+    let Some((config, name)) = tls else { return Ok(Stream::Plain(stream)) };
     let secure = TlsConnector::from(config).connect(name, stream).await?;
-    Ok(Wire::Secure(Box::new(secure)))
+    Ok(Stream::Secure(Box::new(secure)))
+}
+
+#[cfg(test)]
+mod tests {
+    use async_rs::Runtime;
+    use lapin::uri::AMQPUri;
+    use lapin::{Connection, ConnectionProperties};
+    use rustls::RootCertStore;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn tls() -> (ClientConfig, ServerName<'static>) {
+        let config = ClientConfig::builder_with_provider(crate::tls::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        (config, "broker.example".try_into().unwrap())
+    }
+
+    async fn listener() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// Reads until the other side has closed its socket.
+    async fn until_closed(mut stream: TcpStream) {
+        while stream.read(&mut [0; 256]).await.is_ok_and(|read| read > 0) {}
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_the_handshake_keeps_no_socket_when_nobody_waits() {
+        let (listener, address) = listener().await;
+        let (dialer, claim) = Dialer::current(Some(tls()));
+        let dialling = tokio::spawn(dialer.tcp_connect_addr(address));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // The handshake has begun, and gets no answer.
+        stream.read_u8().await.unwrap();
+        drop(claim);
+        let error = dialling.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        until_closed(stream).await;
+    }
+
+    #[tokio::test]
+    async fn a_broker_that_never_answers_the_login_keeps_no_socket_when_nobody_waits() {
+        let (listener, address) = listener().await;
+        let (dialer, claim) = Dialer::current(None);
+        let uri: AMQPUri = format!("amqp://vms@{address}/").parse().unwrap();
+        let properties = ConnectionProperties::default();
+        let connecting = tokio::spawn(Connection::connect_uri_with_runtime(
+            uri,
+            properties,
+            Runtime::new(dialer),
+        ));
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut header = [0; 8];
+        stream.read_exact(&mut header).await.unwrap();
+        assert_eq!(&header, b"AMQP\0\0\x09\x01");
+        connecting.abort();
+        drop(claim);
+        // The library's thread had the socket: it has ended.
+        until_closed(stream).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_kept_lives_on_without_its_claim() {
+        let (listener, address) = listener().await;
+        let (dialer, claim) = Dialer::current(None);
+        let mut wire = dialer.tcp_connect_addr(address).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        claim.keep();
+        stream.write_all(b"tune").await.unwrap();
+        let mut buffer = [0; 4];
+        futures_util::io::AsyncReadExt::read_exact(&mut wire, &mut buffer).await.unwrap();
+        assert_eq!(&buffer, b"tune");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_of_what_nobody_waits_for() {
+        let (listener, address) = listener().await;
+        let (dialer, claim) = Dialer::current(None);
+        let mut wire = dialer.tcp_connect_addr(address).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"tune").await.unwrap();
+        drop(claim);
+        for _ in 0..2 {
+            let read = futures_util::io::AsyncReadExt::read(&mut wire, &mut [0; 4]).await;
+            assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
+    }
 }

@@ -85,7 +85,7 @@ pub(super) struct Open {
 
 /// Connects, declares and begins to consume.
 pub(super) async fn open(context: &Context, number: u64) -> Result<Open, SessionError> {
-    let Access { uri, dialer, stamp } =
+    let Access { uri, dialer, claim, stamp } =
         amqp::access(&context.amqp.url, &context.amqp.tls, &context.base)?;
     let gate = Gate::new(context.amqp.in_flight);
     let runtime = Runtime::new(GatedRuntime::new(dialer, gate.clone()));
@@ -94,19 +94,26 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     let connecting = Connection::connect_uri_with_runtime(uri, properties, runtime);
     let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
-        Ok(Err(error)) if amqp::refuses_login(&error) => {
-            return Err(SessionError::Login { stamp });
+        Ok(Err(error)) => {
+            // The library ends it in order.
+            claim.keep();
+            let refused = amqp::refuses_login(&error);
+            return Err(if refused { SessionError::Login { stamp } } else { error.into() });
         }
-        Ok(connected) => connected?,
+        Ok(Ok(connection)) => connection,
     };
     let begun = timeout(PATIENCE, begin(&connection, context)).await;
     match begun.unwrap_or(Err(SessionError::Silence)) {
         Ok((channel, consumer)) => {
+            claim.keep();
             let session = Arc::new(Session { number, channel });
             Ok(Open { connection, session, consumer, gate, stamp })
         }
         Err(error) => {
-            amqp::end(&connection).await;
+            // Else the claim ends what the broker did not.
+            if amqp::end(&connection).await {
+                claim.keep();
+            }
             Err(error)
         }
     }

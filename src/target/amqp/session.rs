@@ -73,27 +73,32 @@ pub(super) async fn open(
     config: &AmqpTarget,
     base: &Path,
 ) -> Result<Session, SessionError> {
-    let Access { uri, dialer, stamp } = amqp::access(&config.url, &config.tls, base)?;
+    let Access { uri, dialer, claim, stamp } = amqp::access(&config.url, &config.tls, base)?;
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("waybill {name} publishing").into());
     let connecting = Connection::connect_uri_with_runtime(uri, properties, Runtime::new(dialer));
     let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
-        Ok(Err(error)) if amqp::refuses_login(&error) => {
-            return Err(SessionError::Login { stamp });
+        Ok(Err(error)) => {
+            // The library ends it in order.
+            claim.keep();
+            let refused = amqp::refuses_login(&error);
+            return Err(if refused { SessionError::Login { stamp } } else { error.into() });
         }
-        Ok(connected) => connected?,
+        Ok(Ok(connection)) => connection,
     };
     let begun = timeout(PATIENCE, begin(&connection, config)).await;
     match begun.unwrap_or(Err(SessionError::Silence)) {
-        Ok(channel) => Ok(Session {
-            connection,
-            idle: Mutex::new(vec![channel]),
-            proven: AtomicBool::new(false),
-            stamp,
-        }),
+        Ok(channel) => {
+            claim.keep();
+            let (idle, proven) = (Mutex::new(vec![channel]), AtomicBool::new(false));
+            Ok(Session { connection, idle, proven, stamp })
+        }
         Err(error) => {
-            amqp::end(&connection).await;
+            // Else the claim ends what the broker did not.
+            if amqp::end(&connection).await {
+                claim.keep();
+            }
             Err(error)
         }
     }
