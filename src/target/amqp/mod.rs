@@ -25,6 +25,8 @@
 
 mod send;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -153,35 +155,76 @@ impl Publisher {
     }
 
     /// Follows a session, and the ones that take its place when credential or certificate are
-    /// new. Returns the last one.
+    /// new. Returns the last one. What the broker refused meanwhile is not tried again when the
+    /// session ends.
     async fn follow(
         &self,
         mut session: Arc<Session>,
         end: &mut watch::Receiver<bool>,
     ) -> (Result<(), SessionError>, Arc<Session>) {
         let Shared { name, config, base, link, .. } = &*self.shared;
-        let mut known = session.stamp();
+        let (mut known, mut refused) = (session.stamp(), None);
         loop {
             let new = tokio::select! {
-                ended = self.watch(&session, end) => return (ended, session),
+                ended = self.watch(&session, end) => {
+                    return (ended.map_err(|error| self.since(refused, error)), session);
+                }
                 new = amqp::rotated(&config.url, &config.tls, base, known) => new,
             };
-            known = new;
-            match session::open(name, config, base).await {
+            let Some(opened) = self.open_beside(&session, end).await else {
+                return (Ok(()), session);
+            };
+            match opened {
                 Ok(opened) => {
                     tracing::info!(target = %name, "connected anew with a new credential or certificate");
+                    (known, refused) = (opened.stamp(), None);
                     let old = std::mem::replace(&mut session, Arc::new(opened));
                     link.send_replace(Link::Up(session.clone()));
                     tokio::spawn(retire(old));
                 }
                 // What is there works on.
-                Err(error) => tracing::error!(
-                    target = %name,
-                    %error,
-                    "the new credential or certificate is of no use; the connection stays"
-                ),
+                Err(error) => {
+                    tracing::error!(
+                        target = %name,
+                        %error,
+                        "the new credential or certificate is of no use; the connection stays"
+                    );
+                    refused = error.refused();
+                    known = refused.unwrap_or(new);
+                }
             }
         }
+    }
+
+    /// Opens another session while this one is followed. `None` when `end` turns true.
+    async fn open_beside(
+        &self,
+        session: &Arc<Session>,
+        end: &mut watch::Receiver<bool>,
+    ) -> Option<Result<Session, SessionError>> {
+        let Shared { name, config, base, link, .. } = &*self.shared;
+        let mut opening = pin!(session::open(name, config, base));
+        tokio::select! {
+            opened = &mut opening => return Some(opened),
+            ended = self.watch(session, end) => {
+                // A login under way may be refused: that has to be heard.
+                let error = ended.err()?;
+                tracing::warn!(target = %name, %error, "the connection ended before the new one stood");
+                link.send_replace(Link::Down(error.to_string()));
+            }
+        }
+        tokio::select! {
+            opened = opening => Some(opened),
+            _ = end.changed() => None,
+        }
+    }
+
+    /// Why a session ended: where the credential that is there now was refused, the next session
+    /// waits for another one.
+    fn since(&self, refused: Option<Digest>, error: SessionError) -> SessionError {
+        let Some(stamp) = refused else { return error };
+        tracing::warn!(target = %self.shared.name, %error, "the connection ended");
+        SessionError::Login { stamp }
     }
 
     /// Follows a session until it ends or `end` turns true.
@@ -192,6 +235,7 @@ impl Publisher {
     ) -> Result<(), SessionError> {
         let name = &self.shared.name;
         let mut events = pin!(session.events());
+        self.reconcile(session);
         loop {
             let event = tokio::select! {
                 event = events.next() => event,
@@ -211,9 +255,26 @@ impl Publisher {
                 // A channel's error comes here too, and is none of the connection.
                 Some(Event::Error(error)) if !session.is_connected() => return Err(error.into()),
                 _ if !session.is_connected() => return Err(SessionError::Gone),
-                _ => {}
+                _ => self.reconcile(session),
             }
         }
+    }
+
+    /// Sets right what is said of a session: between two listeners an event is lost.
+    fn reconcile(&self, session: &Arc<Session>) {
+        self.shared.link.send_if_modified(|link| {
+            let right = match link {
+                Link::Blocked(_) if session.is_connected() && !session.is_blocked() => {
+                    Link::Up(session.clone())
+                }
+                Link::Up(_) if session.is_blocked() => {
+                    Link::Blocked("the broker has blocked the connection".to_owned())
+                }
+                _ => return false,
+            };
+            *link = right;
+            true
+        });
     }
 
     /// The broker refused the login: trying again with the same credential only locks the user.

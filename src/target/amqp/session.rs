@@ -55,6 +55,16 @@ pub(super) enum SessionError {
     Gone,
 }
 
+impl SessionError {
+    /// The credential that the broker refused, if that is what happened.
+    pub(super) fn refused(&self) -> Option<Digest> {
+        match self {
+            Self::Login { stamp } => Some(*stamp),
+            _ => None,
+        }
+    }
+}
+
 /// A connection that is open.
 pub(super) struct Session {
     connection: Connection,
