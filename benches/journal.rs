@@ -99,6 +99,7 @@ fn decision(number: usize) -> Decision {
             time: "2026-11-22T22:34:24Z".to_owned(),
             received: now(),
             digest: Digest::of(&raw),
+            trace: None,
         },
         raw,
         verdict: Verdict::Accepted,

@@ -1,15 +1,20 @@
-//! The envelope of a message that leaves: CloudEvents 1.0, JSON format. Pure.
+//! The envelope of a message: CloudEvents 1.0, JSON format. Pure. What arrives in binary mode is
+//! for [`binary`] to put together; the rest is about what leaves.
 //!
 //! The journal keeps the structured form, which is the whole message: every attribute, the data,
 //! and where it is routed. What travels is that text as it is (structured mode) or taken apart
 //! (binary mode: the data as body, the attributes as headers). So a retry is the same, whatever
 //! the configuration says by then.
 
+pub mod binary;
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+use crate::trace::{self, Trace};
 
 /// The media type of the structured form.
 pub const STRUCTURED: &str = "application/cloudevents+json; charset=utf-8";
@@ -33,6 +38,8 @@ pub struct Attributes<'a> {
     pub media: &'a str,
     /// `routingkey`, an extension: where the exchange sends it.
     pub routing_key: &'a str,
+    /// `traceparent` and `tracestate`, an extension: what made it.
+    pub trace: Option<&'a Trace>,
 }
 
 /// An envelope that was read again.
@@ -60,6 +67,10 @@ pub struct Envelope<'a> {
     /// `routingkey`.
     #[serde(rename = "routingkey", borrow)]
     pub routing_key: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    traceparent: Option<Cow<'a, str>>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    tracestate: Option<Cow<'a, str>>,
     #[serde(borrow)]
     data: &'a RawValue,
 }
@@ -83,6 +94,8 @@ pub fn write(attributes: Attributes<'_>, data: &[u8]) -> Result<Vec<u8>, String>
         time: attributes.time.to_string().into(),
         media: attributes.media.into(),
         routing_key: attributes.routing_key.into(),
+        traceparent: attributes.trace.map(|trace| trace.parent().into()),
+        tracestate: attributes.trace.map(Trace::state).filter(|it| !it.is_empty()).map(Cow::from),
         data,
     };
     serde_json::to_vec(&envelope).map_err(|error| error.to_string())
@@ -99,15 +112,23 @@ impl<'a> Envelope<'a> {
     /// The attributes by their names, for the headers of the binary mode. The id, the media type
     /// and the routing key have their own places in an AMQP message; the id is repeated, as the
     /// AMQP binding wants it.
-    pub fn headers(&self) -> [(&'static str, &str); 6] {
-        [
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let own: [(_, &str); 6] = [
             ("specversion", &self.specversion),
             ("id", &self.id),
             ("source", &self.source),
             ("type", &self.kind),
             ("subject", &self.subject),
             ("time", &self.time),
-        ]
+        ];
+        own.into_iter().chain(self.trace())
+    }
+
+    /// The trace context that it carries: as headers of its own, in either mode, it is what tracing
+    /// systems look for.
+    pub fn trace(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let parent = self.traceparent.as_deref().map(|value| (trace::PARENT, value));
+        parent.into_iter().chain(self.tracestate.as_deref().map(|value| (trace::STATE, value)))
     }
 
     /// The data as it was before it was put into the envelope.
@@ -136,6 +157,7 @@ mod tests {
             time: "2026-03-01T10:20:30Z".parse().unwrap(),
             media,
             routing_key: "sap.customer.4711",
+            trace: None,
         }
     }
 
@@ -149,8 +171,22 @@ mod tests {
         );
         let envelope = Envelope::read(&written).unwrap();
         assert_eq!(&*envelope.data(), data);
-        assert_eq!(envelope.headers()[3], ("type", "customer.changed"));
+        assert_eq!(envelope.headers().nth(3), Some(("type", "customer.changed")));
+        assert_eq!(envelope.trace().count(), 0);
         assert_eq!(envelope.routing_key, "sap.customer.4711");
+    }
+
+    #[test]
+    fn a_trace_context_is_an_extension_and_comes_out_as_headers() {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        for (state, expected) in [("a=b", 2), ("", 1)] {
+            let trace = Trace::read(parent, state).unwrap();
+            let written = write(Attributes { trace: Some(&trace), ..attributes(JSON) }, b"1");
+            let written = written.unwrap();
+            let envelope = Envelope::read(&written).unwrap();
+            assert!(envelope.trace().eq(trace.headers()));
+            assert_eq!(envelope.headers().count(), 6 + expected);
+        }
     }
 
     #[test]

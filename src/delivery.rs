@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::trace::Trace;
+
 /// The journal's number of a delivery. It is also the order in which deliveries were decided.
 pub type DeliveryId = u64;
 
@@ -99,6 +101,8 @@ pub struct Consignment {
     pub document: Vec<u8>,
     /// Whether it was prepared before (see [`State::Prepared`]).
     pub prepared: bool,
+    /// The trace context of the event that made it.
+    pub trace: Option<Trace>,
 }
 
 /// What came of an attempt, as the journal records it.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
+use crate::cloudevent::binary::Head;
 use crate::delivery::NewDelivery;
+use crate::trace::Trace;
 
 /// What a source took from the outside, before anybody looked into it.
 #[derive(Clone, Debug)]
@@ -21,6 +23,18 @@ pub struct Arrival {
     pub received: Timestamp,
     /// Where it stood, if it came in a file with others.
     pub position: Option<FilePosition>,
+    /// What else the transport carried beside the bytes.
+    pub beside: Beside,
+}
+
+/// What a transport may carry beside the bytes of an event.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// The attributes of a CloudEvent whose data the bytes are (binary mode).
+    pub head: Option<Arc<Head>>,
+    /// The trace context of the transport. It is no part of the event: a sender that sends an event
+    /// again may do so in another span.
+    pub trace: Option<Trace>,
 }
 
 /// The place of an arrival in a file that the journal knows. It is committed with the event, so
@@ -47,6 +61,18 @@ impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
+    }
+
+    /// The digest that is written so: 64 hexadecimal digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digest = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        for (at, byte) in digest.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(text.get(2 * at..2 * at + 2)?, 16).ok()?;
+        }
+        Some(Self(digest))
     }
 }
 
@@ -109,6 +135,8 @@ pub struct Header {
     pub identity: Identity,
     /// The digest of its bytes.
     pub digest: Digest,
+    /// The work of its sender that it belongs to.
+    pub trace: Option<Trace>,
 }
 
 /// The final word about an event (and `Waiting`, which is not final).

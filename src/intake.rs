@@ -26,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::source::{self, Taken};
+use crate::trace;
 
 /// Numbers reserved at once: a reservation costs an fsync, a lost block a gap.
 const NUMBER_BLOCK: u64 = 10_000;
@@ -268,10 +269,13 @@ impl Intake {
             for mapping in &decision.failed_mappings {
                 self.metrics.mapping_errors.with_label_values(&[mapping]).inc();
             }
-            if matches!(decision.verdict, Verdict::Refused | Verdict::Failed) {
-                let causes = &decision.causes;
-                tracing::info!(%source, verdict, ?causes, "event not accepted");
-            }
+            trace::span(decision.header.trace.as_ref()).in_scope(|| match decision.verdict {
+                Verdict::Refused | Verdict::Failed => {
+                    let causes = &decision.causes;
+                    tracing::info!(%source, verdict, ?causes, "event not accepted");
+                }
+                _ => tracing::debug!(%source, verdict, "event decided"),
+            });
         }
     }
 

@@ -23,8 +23,8 @@
 //! # Floors
 //!
 //! A module uses only modules below it: `waybill_parsers` < [`metrics`], [`fault`],
-//! [`diagnostic`], [`delivery`], [`event`], [`facts`], [`cloudevent`],
-//! [`request`] < [`yaml`] < [`table`], [`lifecycle`],
+//! [`diagnostic`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
+//! [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
 //! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
 //! `tests/architecture.rs` holds the exact order and what is pure. Everything up to [`pipeline`]
@@ -57,4 +57,5 @@ pub mod source;
 pub mod table;
 pub mod target;
 pub mod tls;
+pub mod trace;
 pub mod yaml;

@@ -20,7 +20,7 @@ use crate::facts::{Facts, Needs};
 use crate::lifecycle::{Lifecycle, Step};
 use crate::pipeline::decode::{Content, Decoded};
 use crate::pipeline::serial::Newest;
-use crate::plan::{Plan, SourceFormat};
+use crate::plan::{Plan, SourceFormat, SourcePlan};
 use crate::route::Inputs;
 
 /// An arrival that was looked into.
@@ -69,8 +69,10 @@ pub enum Outcome {
 /// Decodes an arrival. It always has a header: an event that cannot be read is known by the
 /// digest of its bytes.
 pub fn read(plan: &Plan, arrival: Arrival) -> Read {
+    let source = plan.source(&arrival.source);
+    let arrival = whole(source, arrival);
     let digest = Digest::of(&arrival.raw);
-    let decoded = match plan.source(&arrival.source) {
+    let decoded = match source {
         Some(source) => decode::decode(source, &arrival),
         None => Decoded::failed(format!("source {} is not configured any more", arrival.source)),
     };
@@ -84,6 +86,7 @@ pub fn read(plan: &Plan, arrival: Arrival) -> Read {
         time: decoded.time,
         received: arrival.received,
         digest,
+        trace: arrival.beside.trace.or(decoded.trace),
     };
     let step = match (&decoded.content, plan.lifecycle(&header.kind)) {
         (Err(_), _) => None,
@@ -100,6 +103,17 @@ pub fn read(plan: &Plan, arrival: Arrival) -> Read {
         }),
     };
     Read { header, raw: arrival.raw, content: decoded.content, step, again: None, mends: None }
+}
+
+/// The event as one text: what a transport carried in headers is put around its data. An IDoc has
+/// its own head; headers say nothing more about it.
+fn whole(source: Option<&SourcePlan>, mut arrival: Arrival) -> Arrival {
+    if !matches!(source, Some(SourcePlan { format: SourceFormat::Idoc(_), .. }))
+        && let Some(head) = arrival.beside.head.take()
+    {
+        arrival.raw = Arc::unwrap_or_clone(head).structured(&arrival.raw).into();
+    }
+    arrival
 }
 
 /// What the journal must be asked before these are decided.

@@ -18,6 +18,7 @@ use crate::event::Header;
 use crate::mapping::{Condition, Mapping};
 use crate::partner::Partner;
 use crate::request::Request;
+use crate::trace::Trace;
 
 /// A compiled route.
 #[derive(Clone, Debug)]
@@ -248,6 +249,7 @@ impl Route {
             time: inputs.now,
             media: produced.media.content_type(),
             routing_key: &routing_key,
+            trace: header.trace.as_ref(),
         };
         let document = cloudevent::write(attributes, &produced.bytes)?;
         Ok((id, document.into()))
@@ -264,10 +266,12 @@ impl Route {
         let NameValues { message_type, docnum, partner, .. } = self.values(produced);
         let values = [&*header.kind, &*header.key, message_type, &*produced.kind, docnum, partner];
         let media = address.content_type.as_deref();
-        let headers = vec![
+        let mut headers = vec![
             ("content-type".into(), media.unwrap_or(produced.media.content_type()).into()),
             ((&*address.id_header).into(), id.as_str().into()),
         ];
+        let trace = header.trace.iter().flat_map(Trace::headers);
+        headers.extend(trace.map(|(name, value)| (name.into(), value.into())));
         let request = Request {
             method: address.method.into(),
             path: address.path.fill(values)?.into(),

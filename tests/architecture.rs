@@ -13,8 +13,9 @@ use std::path::Path;
 /// Modules from the ground up: each may use those before it, never those behind it. The order is
 /// that of the tour in `src/lib.rs`. `waybill_parsers` lies below all of them.
 const FLOORS: &str = "\
-    metrics fault diagnostic delivery event facts cloudevent request yaml table lifecycle partner config \
-    mapping route plan pipeline journal tls http amqp target dispatch source intake agent cli";
+    metrics fault diagnostic trace cloudevent delivery event facts request yaml table lifecycle \
+    partner config mapping route plan pipeline journal tls http amqp target dispatch source intake \
+    agent cli";
 
 /// Where a floor may be used only in part: user, floor, the part, and why.
 const ONLY: &[(&str, &str, &str, &str)] = &[
@@ -26,7 +27,8 @@ const ONLY: &[(&str, &str, &str, &str)] = &[
 /// `config::secret` are not among them: they are where configuration meets disk and environment.
 const PURE: &str = "\
     parsers/src/ src/diagnostic.rs src/delivery.rs src/event.rs src/facts.rs src/cloudevent.rs \
-    src/request.rs src/yaml.rs src/table.rs src/lifecycle.rs src/partner.rs src/config/mod.rs src/config/read.rs \
+    src/cloudevent/ src/trace.rs src/request.rs src/yaml.rs src/table.rs src/lifecycle.rs \
+    src/partner.rs src/config/mod.rs src/config/read.rs \
     src/config/unit.rs src/config/format.rs src/config/folder.rs src/config/routing_key.rs \
     src/config/exchange.rs src/config/http.rs src/config/tls.rs src/config/path_template.rs \
     src/source/folder/judge.rs src/mapping/ src/route.rs src/plan.rs src/plan/ \

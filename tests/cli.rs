@@ -20,7 +20,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use support::{OTHER_VIN, Site, VIN, event};
-use waybill::event::Arrival;
+use waybill::event::{Arrival, Beside};
 use waybill::journal::{Batch, Journal};
 use waybill::pipeline::{self, Outcome};
 
@@ -184,6 +184,7 @@ fn site_with_a_journal() -> Site {
         message_id: None,
         received: now,
         position: None,
+        beside: Beside::default(),
     };
     let reads: Vec<_> = raws.into_iter().map(|raw| pipeline::read(&plan, arrival(raw))).collect();
     let mut facts = journal.facts(&pipeline::needs(&plan, &reads)).unwrap();

@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use support::{OTHER_VIN, Site, VIN, event};
-use waybill::event::{Arrival, Decision, Verdict};
+use waybill::cloudevent::binary::{Head, Value};
+use waybill::event::{Arrival, Beside, Decision, Header, Verdict};
 use waybill::facts::Facts;
 use waybill::pipeline::{self, Outcome};
 use waybill::plan::Plan;
+use waybill::trace::Trace;
 
 /// A plan and everything that was decided so far.
 struct World {
@@ -44,6 +46,7 @@ impl World {
             message_id: message_id.map(str::to_owned),
             received: Timestamp::UNIX_EPOCH,
             position: None,
+            beside: Beside::default(),
         }
     }
 
@@ -121,6 +124,60 @@ fn the_same_bytes_again_are_a_redelivery() {
     let mut world = World::new();
     world.decide(&event("e1", VIN, "sold"));
     assert!(matches!(world.take(&event("e1", VIN, "sold")), Outcome::Redelivery));
+}
+
+/// An event in binary mode: its attributes beside its data.
+fn binary(id: &str, data: &[u8], trace: Option<&str>) -> Arrival {
+    let mut head = Head::of(Some("application/json"));
+    let time = "2026-03-01T10:20:30Z";
+    let kind = "vehicle.status.changed";
+    for (name, value) in [("specversion", "1.0"), ("id", id), ("type", kind), ("time", time)] {
+        head.add(name, Ok(Value::Text(value.to_owned())));
+    }
+    let trace = trace.and_then(|parent| Trace::read(parent, ""));
+    let mut arrival = World::arrival(data, None);
+    arrival.beside = Beside { head: Some(Arc::new(head)), trace };
+    arrival
+}
+
+#[test]
+fn an_event_in_binary_mode_is_decided_the_same_from_headers_and_from_what_is_kept_of_it() {
+    let whole: serde_json::Value = serde_json::from_slice(&event("e1", VIN, "sold")).unwrap();
+    let data = serde_json::to_vec(&whole["data"]).unwrap();
+    let mut world = World::new();
+    let parents = ["11", "22"].map(|span| format!("00-{}-{}-01", "ab".repeat(16), span.repeat(8)));
+    let mut take = |arrival| {
+        let read = pipeline::read(&world.plan, arrival);
+        pipeline::process(
+            &world.plan,
+            read,
+            &mut world.facts,
+            &mut world.numbers,
+            Timestamp::UNIX_EPOCH,
+        )
+    };
+    let first = decided(take(binary("e1", &data, Some(&parents[0]))));
+    assert_eq!(first.verdict, Verdict::Accepted, "{:?}", first.causes);
+    assert_eq!((first.header.id.as_str(), first.header.key.as_str()), ("e1", VIN));
+    assert_eq!(first.header.trace.as_ref().unwrap().parent(), parents[0]);
+    // Sent again in another span, it is the same event.
+    assert!(matches!(take(binary("e1", &data, Some(&parents[1]))), Outcome::Redelivery));
+    // The journal keeps the bytes alone.
+    let kept = pipeline::read(&world.plan, World::arrival(&first.raw, Some("e1")));
+    let header = Header { trace: None, ..first.header };
+    assert_eq!(*kept.header(), header);
+}
+
+#[test]
+fn a_trace_context_is_read_from_the_attributes_where_the_transport_has_none() {
+    let mut whole: serde_json::Value = serde_json::from_slice(&event("e1", VIN, "sold")).unwrap();
+    let parent = format!("00-{}-{}-00", "ab".repeat(16), "cd".repeat(8));
+    whole["traceparent"] = parent.as_str().into();
+    let first = World::new().decide(&serde_json::to_vec(&whole).unwrap());
+    assert_eq!(first.header.trace.unwrap().parent(), parent);
+    whole["traceparent"] = "nonsense".into();
+    let second = World::new().decide(&serde_json::to_vec(&whole).unwrap());
+    assert_eq!((second.verdict, second.header.trace), (Verdict::Accepted, None));
 }
 
 #[test]

@@ -158,6 +158,9 @@ fn tell(story: &Story, out: &mut dyn Write) -> std::io::Result<()> {
         let applied = if step.applied { "" } else { ", not applied" };
         writeln!(out, "    {} {}: {from} -> {}{applied}", step.lifecycle, step.object, step.to)?;
     }
+    if let Some(trace) = &event.trace {
+        writeln!(out, "    trace {trace}")?;
+    }
     writeln!(out, "    {} (commit {})", event.verdict.as_str(), event.commit)?;
     for cause in &event.causes {
         writeln!(out, "      {cause}")?;

@@ -10,7 +10,7 @@ use crate::agent;
 use crate::cli::args::Try;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load::Written;
-use crate::event::{Arrival, Decision, Verdict};
+use crate::event::{Arrival, Beside, Decision, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::journal::Journal;
 use crate::pipeline::{self, Outcome};
@@ -62,6 +62,7 @@ pub(super) fn try_event(
         message_id: None,
         received: now,
         position: None,
+        beside: Beside::default(),
     };
     let read = pipeline::read(&plan, arrival);
     let mut facts = facts(&written, &pipeline::needs(&plan, std::slice::from_ref(&read)))?;

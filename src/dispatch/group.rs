@@ -1,5 +1,6 @@
 //! One group of deliveries on its way: prepare, commit, send, settle.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use crate::delivery::{Consignment, DeliveryId, Due, Outcome, Settlement};
 use crate::dispatch::{Ids, retry};
 use crate::journal::{CommitError, Journal};
 use crate::target::{Answer, Begun, Reason, Target, Why};
+use crate::trace::{self, Trace};
 
 /// The pause before a settlement that the journal did not take is tried again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -58,7 +60,8 @@ pub(super) enum Brought {
 /// Brings the heads of lanes to the target.
 pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let started = tokio::time::Instant::now();
-    let mut way = Way { tools, heads, fresh: Vec::new(), brought: Vec::new() };
+    let mut way =
+        Way { tools, heads, fresh: Vec::new(), traces: HashMap::new(), brought: Vec::new() };
     let list = way.prepare().await;
     let early = crate::fault::is_on("settle-before-rename");
     if early {
@@ -79,6 +82,8 @@ struct Way {
     heads: Vec<Due>,
     /// What was prepared by this attempt and by none before.
     fresh: Vec<DeliveryId>,
+    /// What log lines about them are found by.
+    traces: HashMap<DeliveryId, Trace>,
     brought: Ids,
 }
 
@@ -98,6 +103,8 @@ impl Way {
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
+        let traces = list.iter().filter_map(|one| Some((one.id, one.trace.clone()?)));
+        self.traces = traces.collect();
         let (begun, fresh): (Vec<_>, Vec<_>) = list.into_iter().partition(|one| one.prepared);
         let mut ready = self.begun(begun).await;
         let (mut new, mut answers) = (Vec::new(), Vec::new());
@@ -146,7 +153,8 @@ impl Way {
         let mut settlements = Vec::with_capacity(answers.len());
         let mut brought = Vec::with_capacity(answers.len());
         for (id, answer) in answers {
-            let (outcome, what) = self.follows(id, answer);
+            let span = trace::span(self.traces.get(&id));
+            let (outcome, what) = span.in_scope(|| self.follows(id, answer));
             let arrived = match what {
                 Brought::Delivered | Brought::InDoubt | Brought::Resend(_) => true,
                 Brought::Again { why, .. } => why == Why::InDoubt,
@@ -173,6 +181,7 @@ impl Way {
         let target = &self.tools.name;
         match answer {
             Answer::Delivered { reference } => {
+                tracing::debug!(target = %target, delivery = id, "delivered");
                 (Some(Outcome::Delivered { reference }), Brought::Delivered)
             }
             Answer::Unavailable(reason) => (None, Brought::Down(reason.text)),

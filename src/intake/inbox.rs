@@ -207,7 +207,7 @@ mod tests {
     use tokio::sync::{Semaphore, mpsc::Sender};
 
     use super::*;
-    use crate::event::Arrival;
+    use crate::event::{Arrival, Beside};
     use crate::source::{Receipt, folder};
 
     fn taken(source: &str, permits: &Arc<Semaphore>) -> Taken {
@@ -221,6 +221,7 @@ mod tests {
             message_id: None,
             received: Timestamp::UNIX_EPOCH,
             position: None,
+            beside: Beside::default(),
         };
         let permit = permits.clone().try_acquire_owned().unwrap();
         Taken { arrival, receipt: Receipt::Folder(folder::Receipt::of(permit)) }

@@ -15,6 +15,7 @@ use crate::delivery::{DeliveryId, State};
 use crate::event::{Digest, Verdict};
 use crate::journal::error::CommitError;
 use crate::journal::schema::nanoseconds;
+use crate::trace::Trace;
 
 /// Random bytes that make a commitment tell nothing.
 pub(super) type Salt = [u8; 16];
@@ -283,16 +284,23 @@ pub(super) struct StepValues<'a> {
     pub(super) applied: bool,
 }
 
-/// The commitment to all of an event that could be about somebody: id, kind, key, time, causes and
-/// the step.
-pub(super) fn commit_event(salt: &Salt, head: [&str; 5], step: Option<StepValues<'_>>) -> Digest {
-    let Some(step) = step else { return commitment(salt, &head) };
-    let [id, kind, key, time, causes] = head;
-    let known = if step.from.is_some() { "known" } else { "" };
-    let applied = if step.applied { "applied" } else { "" };
-    let from = step.from.unwrap_or_default();
-    let all =
-        [id, kind, key, time, causes, step.lifecycle, step.object, known, from, step.to, applied];
+/// The commitment to all of an event that could be about somebody: id, kind, key, time, causes, the
+/// step and the trace context. What is not there adds no value, so that the count of the values
+/// tells which they are.
+pub(super) fn commit_event(
+    salt: &Salt,
+    head: [&str; 5],
+    step: Option<StepValues<'_>>,
+    trace: Option<&Trace>,
+) -> Digest {
+    let mut all = head.to_vec();
+    if let Some(step) = step {
+        let known = if step.from.is_some() { "known" } else { "" };
+        let applied = if step.applied { "applied" } else { "" };
+        let from = step.from.unwrap_or_default();
+        all.extend([step.lifecycle, step.object, known, from, step.to, applied]);
+    }
+    all.extend(trace.into_iter().flat_map(|trace| [trace.parent(), trace.state()]));
     commitment(salt, &all)
 }
 
@@ -331,5 +339,16 @@ mod tests {
         let salt = [7; 16];
         assert_ne!(commitment(&salt, &["ab", "c"]), commitment(&salt, &["a", "bc"]));
         assert_ne!(commitment(&salt, &["a"]), commitment(&[8; 16], &["a"]));
+    }
+
+    #[test]
+    fn a_trace_is_part_of_what_an_event_commits_to_and_none_changes_nothing() {
+        let (salt, head) = ([7; 16], ["id", "kind", "key", "time", "causes"]);
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let (one, other) = (Trace::read(parent, ""), Trace::read(parent, "a=b"));
+        let of = |trace: &Option<Trace>| commit_event(&salt, head, None, trace.as_ref());
+        assert_eq!(of(&None), commitment(&salt, &head));
+        assert_ne!(of(&one), of(&None));
+        assert_ne!(of(&one), of(&other));
     }
 }

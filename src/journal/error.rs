@@ -42,6 +42,16 @@ pub enum JournalError {
         /// The newest that is known here.
         known: i64,
     },
+    /// Written by an older waybill, and not opened by this one yet.
+    #[error("{}: journal version {found} is older than this waybill's ({known}); its agent brings it up to date when it starts, and keeps a backup", path.display())]
+    Older {
+        /// The database.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The version that is known here.
+        known: i64,
+    },
     /// No journal is there to read.
     #[error("{}: not a waybill journal", path.display())]
     NotAJournal {
@@ -219,5 +229,22 @@ impl From<rusqlite::Error> for CommitError {
             ) => Self::Io { reason: error.to_string() },
             _ => Self::Refused { reason: error.to_string() },
         }
+    }
+}
+
+/// Says which decision of the batch it was.
+pub(super) fn at(error: CommitError, place: usize) -> CommitError {
+    match error {
+        CommitError::Duplicate { .. } => CommitError::Duplicate { index: place },
+        CommitError::TooBig { .. } => CommitError::TooBig { index: place },
+        other => other,
+    }
+}
+
+/// The error that lies in the size of a value; the caller knows which decision it is.
+pub(super) fn size_error(error: rusqlite::Error) -> CommitError {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::TooBig) => CommitError::TooBig { index: 0 },
+        _ => error.into(),
     }
 }

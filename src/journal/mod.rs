@@ -59,7 +59,7 @@ pub use self::request::{
 };
 pub use self::rows::{ActionRow, AttemptRow, DeliveryRow, EventRow, Outbox, Story, TransitionRow};
 pub use self::trail::{DeliveryFilter, EventFilter};
-pub use self::verify::{Break, Verification};
+pub use self::verify::{Break, MOST_BREAKS, Verification};
 
 /// How a journal is opened.
 #[derive(Clone, Debug)]

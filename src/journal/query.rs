@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::delivery::{Consignment, DeliveryId, Due, State};
-use crate::event::{Arrival, Digest, Seen, Verdict};
+use crate::event::{Arrival, Beside, Digest, Seen, Verdict};
 use crate::facts::{Facts, Needs};
 use crate::journal::error::JournalError;
 use crate::journal::request::{Anchor, Sizes};
+use crate::journal::rows::trace;
 use crate::journal::schema::{number, row_id, state_of, timestamp, verdict_code};
 use crate::journal::store;
 use crate::journal::trail::words_since;
@@ -134,14 +135,15 @@ impl Reader {
     pub fn consignments(&self, ids: &[DeliveryId]) -> Result<Vec<Consignment>, JournalError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT name, bytes, prepared FROM deliveries JOIN documents ON delivery = id
-                 WHERE id = ?1",
+                "SELECT deliveries.name, bytes, prepared, traceparent, tracestate FROM deliveries
+                 JOIN documents ON delivery = deliveries.id JOIN events ON events.id = event
+                 WHERE deliveries.id = ?1",
             )?;
             let mut consignments = Vec::with_capacity(ids.len());
             for id in ids {
                 let found = statement.query_row([row_id(*id)], |row| {
                     let (name, document, prepared) = (row.get(0)?, row.get(1)?, row.get(2)?);
-                    Ok(Consignment { id: *id, name, document, prepared })
+                    Ok(Consignment { id: *id, name, document, prepared, trace: trace(row, 3)? })
                 });
                 consignments.extend(found.optional()?);
             }
@@ -163,7 +165,7 @@ impl Reader {
     pub fn arrival(&self, event: u64) -> Result<Option<Arrival>, JournalError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT name, raw, external, received FROM events
+                "SELECT name, raw, external, received, traceparent, tracestate FROM events
                  JOIN payloads ON event = events.id JOIN names ON names.id = source
                  WHERE events.id = ?1",
             )?;
@@ -175,6 +177,8 @@ impl Reader {
                     message_id: Some(row.get(2)?),
                     received: timestamp(row.get(3)?),
                     position: None,
+                    // What came in headers was put into the bytes.
+                    beside: Beside { head: None, trace: trace(row, 4)? },
                 })
             });
             Ok(arrival.optional()?)

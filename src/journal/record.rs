@@ -7,13 +7,14 @@ use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, p
 use crate::delivery::{Due, NewDelivery, State};
 use crate::event::{Decision, Digest, Verdict};
 use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment, salts};
-use crate::journal::error::CommitError;
+use crate::journal::error::{CommitError, at, size_error};
 use crate::journal::filling::Filling;
 use crate::journal::mend;
 use crate::journal::request::{Batch, Committed};
 use crate::journal::schema::{
     BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code, verdict_of,
 };
+use crate::trace::Trace;
 
 /// Writes the rows and entries of a batch.
 pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committed, CommitError> {
@@ -58,15 +59,6 @@ pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committ
     Ok(committed)
 }
 
-/// Says which decision of the batch it was.
-fn at(error: CommitError, place: usize) -> CommitError {
-    match error {
-        CommitError::Duplicate { .. } => CommitError::Duplicate { index: place },
-        CommitError::TooBig { .. } => CommitError::TooBig { index: place },
-        other => other,
-    }
-}
-
 /// The statements of a batch, looked up once, and what they made.
 struct Rows<'c> {
     commit: i64,
@@ -88,7 +80,7 @@ impl<'c> Rows<'c> {
             seen: connection.prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3)")?,
             event: connection.prepare_cached(
                 "INSERT INTO events VALUES
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
             )?,
             payload: connection.prepare_cached("INSERT INTO payloads VALUES (?1, ?2, ?3)")?,
             object: connection.prepare_cached(
@@ -149,9 +141,14 @@ impl<'c> Rows<'c> {
                 row_id(filling.head.delivery),
                 row_id(decision.deliveries.len() as u64),
                 self.commit,
+                header.trace.as_ref().map(Trace::parent),
+                header.trace.as_ref().map(Trace::state),
             ])
             .map_err(size_error)?;
         self.payload.execute(params![row_id(event), salt, &*decision.raw]).map_err(size_error)?;
+        if let Some(trace) = &header.trace {
+            self.word(event, trace.id())?;
+        }
         self.consequences(filling, decision, event, salt)?;
         Ok(event)
     }
@@ -374,7 +371,7 @@ fn event_commitment(salt: &Salt, decision: &Decision, causes: &str) -> Digest {
         applied: step.applied,
     });
     let head = [&*header.id, &*header.kind, &*header.key, &*header.time, causes];
-    commit_event(salt, head, step)
+    commit_event(salt, head, step, header.trace.as_ref())
 }
 
 /// The causes in one column, one per line.
@@ -386,13 +383,5 @@ fn one_text(causes: &[String]) -> String {
             let lines: Vec<String> = many.iter().map(|cause| cause.replace('\n', " ")).collect();
             lines.join("\n")
         }
-    }
-}
-
-/// The error that lies in the size of a value; the caller knows which decision it is.
-fn size_error(error: rusqlite::Error) -> CommitError {
-    match error.sqlite_error_code() {
-        Some(ErrorCode::TooBig) => CommitError::TooBig { index: 0 },
-        _ => error.into(),
     }
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use crate::delivery::{DeliveryId, Due, State};
 use crate::event::{Decision, Digest};
 use crate::journal::files::FilePart;
+use crate::journal::rows::text;
 
 /// Who asked for something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,11 +95,12 @@ pub enum Done {
 }
 
 /// The head of the chain: kept outside, it proves that nothing before it was changed or cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Anchor {
     /// The number of the last commit.
     pub number: u64,
     /// Its hash.
+    #[serde(serialize_with = "text")]
     pub hash: Digest,
 }
 

@@ -10,6 +10,7 @@ use crate::delivery::{DeliveryId, State};
 use crate::event::{Digest, Verdict};
 use crate::journal::query::{ReadError, state};
 use crate::journal::schema::{number, timestamp, verdict_of};
+use crate::trace::Trace;
 
 /// An event and what was decided about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,6 +49,9 @@ pub struct EventRow {
     pub first_delivery: DeliveryId,
     /// The commit that last decided it.
     pub commit: u64,
+    /// The trace context that it came with.
+    #[serde(flatten, serialize_with = "context")]
+    pub trace: Option<Trace>,
 }
 
 /// A lifecycle step.
@@ -166,7 +170,7 @@ pub struct Outbox {
 /// The columns of [`EventRow::read`], in their order.
 pub(super) const EVENT: &str = "SELECT events.id, s.name, external, kind, key, time, received,
     decided, verdict, causes, l.name, object, status_from, status_to, applied, digest, deliveries,
-    first_delivery, committed
+    first_delivery, committed, traceparent, tracestate
     FROM events JOIN names s ON s.id = source LEFT JOIN names l ON l.id = lifecycle";
 
 /// The columns of [`DeliveryRow::read`], in their order.
@@ -201,8 +205,16 @@ impl EventRow {
             deliveries: number(row.get(16)?),
             first_delivery: number(row.get(17)?),
             commit: number(row.get(18)?),
+            trace: trace(row, 19)?,
         })
     }
+}
+
+/// The trace context in column `parent` and the one behind it.
+pub(super) fn trace(row: &Row<'_>, parent: usize) -> rusqlite::Result<Option<Trace>> {
+    let (parent, state): (Option<String>, Option<String>) =
+        (row.get(parent)?, row.get(parent + 1)?);
+    Ok(parent.and_then(|parent| Trace::read(&parent, &state.unwrap_or_default())))
 }
 
 impl TransitionRow {
@@ -262,6 +274,11 @@ impl ActionRow {
             commit: number(row.get(5)?),
         })
     }
+}
+
+/// As `traceparent` and `tracestate`, where there are any.
+fn context<S: Serializer>(trace: &Option<Trace>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(trace.iter().flat_map(Trace::headers))
 }
 
 /// As text, in JSON.

@@ -63,6 +63,10 @@ CREATE INDEX files_digest ON files (digest);
 CREATE TABLE file_failures (file INTEGER NOT NULL, place INTEGER NOT NULL, event INTEGER NOT NULL,
     start INTEGER NOT NULL, length INTEGER NOT NULL, PRIMARY KEY (file, place)) WITHOUT ROWID;
 ",
+    "
+ALTER TABLE events ADD COLUMN traceparent TEXT;
+ALTER TABLE events ADD COLUMN tracestate TEXT;
+",
 ];
 
 /// Events per bucket of `words`, as a power of two.

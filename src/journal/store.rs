@@ -64,6 +64,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, JournalError> {
     match version(&connection).map_err(at(path))? {
         0 => Err(JournalError::NotAJournal { path: path.to_owned() }),
         found if found > known => Err(JournalError::Newer { path: path.to_owned(), found, known }),
+        found if found < known => Err(JournalError::Older { path: path.to_owned(), found, known }),
         _ => Ok(connection),
     }
 }

@@ -15,6 +15,7 @@ use crate::journal::rows::{
 use crate::journal::schema::{
     BUCKET_BITS, hash, nanoseconds, number, row_id, state_code, state_of, timestamp, verdict_code,
 };
+use crate::trace::Trace;
 
 /// Which events; all that is given must hold.
 #[derive(Clone, Debug, Default)]
@@ -108,8 +109,8 @@ impl Reader {
         })
     }
 
-    /// Everything about a key, an object, an event's id, a reference (DOCNUM) or a file name, in
-    /// the order in which the events were decided.
+    /// Everything about a key, an object, an event's id, a trace's id, a reference (DOCNUM) or a file
+    /// name, in the order in which the events were decided.
     pub fn trail(&self, word: &str) -> Result<Vec<Story>, JournalError> {
         self.read(|connection| {
             let mut stories = Vec::new();
@@ -286,8 +287,10 @@ fn story(connection: &Connection, event: i64) -> Result<Option<Story>, ReadError
 fn is_about(story: &Story, word: &str) -> bool {
     let event = &story.event;
     let object = event.transition.as_ref().map(|transition| transition.object.as_str());
+    let trace = event.trace.as_ref().map(Trace::id);
     [&*event.key, &*event.id].contains(&word)
         || object == Some(word)
+        || trace == Some(word)
         || story.deliveries.iter().any(|(delivery, _)| {
             [&*delivery.key, &*delivery.name, &*delivery.reference].contains(&word)
         })

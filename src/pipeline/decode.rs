@@ -3,9 +3,11 @@
 use waybill_parsers::{Document, Limits, Node, Path, Reading, Severity, idoc, json};
 
 use super::serial::Serial;
+use crate::cloudevent::binary::{MOST_PROBLEMS, PROBLEMS};
 use crate::config::EventPaths;
 use crate::event::Arrival;
 use crate::plan::{IdocPlan, SourceFormat, SourcePlan};
+use crate::trace::{self, Trace};
 
 /// What an arrival says of itself. An arrival that cannot be read says nothing.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(super) struct Decoded {
     pub(super) content: Result<Content, Vec<String>>,
     /// How new it is, where an older one is to be ignored.
     pub(super) serial: Option<Serial>,
+    /// The trace context that its attributes name.
+    pub(super) trace: Option<Trace>,
 }
 
 /// The content of an event.
@@ -31,7 +35,7 @@ pub(super) struct Content {
 impl Decoded {
     pub(super) fn failed(cause: String) -> Self {
         let (kind, key, time) = Default::default();
-        Self { id: None, kind, key, time, content: Err(vec![cause]), serial: None }
+        Self { id: None, kind, key, time, content: Err(vec![cause]), serial: None, trace: None }
     }
 }
 
@@ -68,7 +72,12 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
         }
     }
     let problems = reading.problems.iter().map(ToString::to_string);
-    let content = if !missing.is_empty() {
+    let beside = transport_problems(root);
+    let attribute = |name| root.child(name).map_or("", Node::text);
+    let trace = Trace::read(attribute(trace::PARENT), attribute(trace::STATE));
+    let content = if !beside.is_empty() {
+        Err(beside)
+    } else if !missing.is_empty() {
         Err(vec![missing.join(", ")])
     } else if reading.is_refused() {
         Err(vec![problems.collect::<Vec<_>>().join("; ")])
@@ -82,7 +91,17 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
         time,
         content,
         serial: None,
+        trace,
     }
+}
+
+/// What was wrong with the headers that it came with.
+fn transport_problems(root: Node<'_>) -> Vec<String> {
+    // The text came from outside, like the names of headers in it.
+    let plain =
+        |node: Node<'_>| node.text().chars().filter(|c| !c.is_control()).take(120).collect();
+    let list = root.child(PROBLEMS).into_iter().flat_map(Node::children);
+    list.take(MOST_PROBLEMS).map(plain).collect()
 }
 
 /// One IDoc, with its control record in front. Whoever splits a file splits it before.
@@ -126,6 +145,7 @@ fn idoc_event(plan: &IdocPlan, limits: &Limits, arrival: &Arrival) -> Decoded {
         key: if key.is_empty() { id.clone().unwrap_or_default() } else { key.to_owned() },
         time: time(text("CREDAT"), text("CRETIM")),
         serial: newest_wins.then(|| Serial::of(control)).flatten(),
+        trace: None,
         id,
         content: if causes.is_empty() { Ok(content(reading)) } else { Err(causes) },
     }

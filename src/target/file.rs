@@ -216,7 +216,13 @@ mod tests {
     use super::*;
 
     fn consignment(id: u64, name: &str, text: &str) -> Consignment {
-        Consignment { id, name: name.to_owned(), document: text.into(), prepared: false }
+        Consignment {
+            id,
+            name: name.to_owned(),
+            document: text.into(),
+            prepared: false,
+            trace: None,
+        }
     }
 
     fn names(folder: &Path) -> Vec<String> {

@@ -234,6 +234,7 @@ fn message(number: u64, key: &str, word: &str) -> (String, Vec<u8>) {
         time: world::now(),
         media: cloudevent::JSON,
         routing_key: &format!("sap.{word}.{key}"),
+        trace: None,
     };
     let document = cloudevent::write(attributes, format!("{{\"n\":{number}}}").as_bytes()).unwrap();
     (id, document)

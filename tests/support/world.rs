@@ -227,6 +227,7 @@ fn decision(
             time: String::new(),
             received: now(),
             digest: Digest::of(&raw),
+            trace: None,
         },
         raw,
         verdict: Verdict::Accepted,

@@ -1,12 +1,14 @@
 //! Somebody changes the journal behind its back.
 
 use super::*;
+use crate::trace::Trace;
 
 /// A journal with a bit of everything.
 fn history(place: &Place) -> Journal {
     let journal = place.open();
     let waiting = Decision { verdict: Verdict::Waiting, ..decision("3", "VIN2") };
-    let first = stepped(to(decision("1", "VIN1"), "sap"), None, "built");
+    let mut first = stepped(to(decision("1", "VIN1"), "sap"), None, "built");
+    first.header.trace = Trace::read(TRACEPARENT, "a=b");
     commit(&journal, vec![first, failed("2", "VIN2"), waiting]);
     commit(&journal, vec![to(decision("4", "VIN1"), "sap"), to(decision("5", "VIN1"), "sap")]);
     settle(&journal, 1, Outcome::Prepared).unwrap();
@@ -28,13 +30,15 @@ fn every_change_behind_its_back_is_named() {
         ("UPDATE events SET key = 'VIN9' WHERE id = 1", 2, "event 1: its id, key"),
         ("UPDATE events SET causes = '' WHERE id = 3", 2, ""),
         ("UPDATE events SET status_to = 'sold' WHERE id = 1", 2, "event 1: its id, key, step"),
+        ("UPDATE events SET tracestate = '' WHERE id = 1", 2, "event 1: its id, key"),
+        ("UPDATE events SET traceparent = NULL WHERE id = 1", 2, "event 1: its id, key"),
         ("UPDATE events SET committed = 3 WHERE id = 1", 3, "event 1 names this commit"),
         ("UPDATE events SET verdict = 1, committed = 99 WHERE id = 1", 99, "event 1 names"),
         ("UPDATE events SET committed = 1 WHERE id = 2", 8, "event 2 is as it was"),
         ("DELETE FROM events WHERE id = 3", 2, "event 3 is gone"),
         ("INSERT INTO events SELECT 99, source, 'x', kind, key, time, received, decided, verdict,
           causes, digest, lifecycle, object, status_from, status_to, applied, first_delivery,
-          deliveries, committed FROM events WHERE id = 1", 9, "1 events that no entry announces"),
+          deliveries, committed, NULL, NULL FROM events WHERE id = 1", 9, "1 events that no entry announces"),
         ("UPDATE payloads SET raw = X'00' WHERE event = 1", 2, "event 1: its bytes"),
         ("UPDATE payloads SET salt = zeroblob(16) WHERE event = 1", 2, "event 1: its id, key"),
         ("UPDATE documents SET bytes = X'00' WHERE delivery = 1", 2, "delivery 1: its document"),
@@ -129,4 +133,23 @@ fn a_state_that_nobody_writes_is_an_error_with_its_place() {
     assert!(matches!(error, JournalError::Damaged { what: "delivery", id: 3, .. }), "{error}");
     sql(&journal, "UPDATE events SET verdict = 9 WHERE id = 1");
     assert!(journal.trail("VIN1").is_err());
+}
+
+#[test]
+fn the_last_commits_can_be_looked_at_alone_and_the_walk_says_how_far_it_is() {
+    let place = Place::new();
+    let journal = history(&place);
+    let whole = journal.verify(None).unwrap();
+    assert_eq!(whole.head, Some(journal.anchor().unwrap()));
+    for count in [0, 1, 3, whole.commits, 99] {
+        let last = journal.verify_last(count).unwrap();
+        assert_eq!((last.breaks, last.head), (vec![], whole.head), "{count}");
+        assert_eq!(last.commits, count.min(whole.commits));
+    }
+    let mut heard = Vec::new();
+    journal.verify_with(None, &mut |commits| heard.push(commits)).unwrap();
+    assert_eq!(heard, [whole.commits]);
+    sql(&journal, "UPDATE events SET verdict = 1 WHERE id = 1");
+    assert_eq!(journal.verify_last(2).unwrap().breaks, []);
+    assert_eq!(journal.verify_last(99).unwrap().breaks.len(), 1);
 }

@@ -58,6 +58,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + second).unwrap()
 }
 
+/// A trace context.
+const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
@@ -75,6 +78,7 @@ fn decision(id: &str, key: &str) -> Decision {
             time: "2027-01-15T08:00:00Z".to_owned(),
             received: at(0),
             digest: Digest::of(&raw),
+            trace: None,
         },
         raw,
         verdict: Verdict::Accepted,

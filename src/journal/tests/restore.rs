@@ -139,9 +139,9 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
         schema::MIGRATIONS.iter().copied().chain(["CREATE TABLE later (x)"]).collect();
     let mut connection = rusqlite::Connection::open(place.path()).unwrap();
     schema::migrate(&mut connection, &place.path(), &next).unwrap();
-    assert_eq!(schema::version(&connection).unwrap(), 3);
-    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v2")).unwrap();
-    assert_eq!(schema::version(&backup).unwrap(), 2);
+    assert_eq!(schema::version(&connection).unwrap(), 4);
+    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v3")).unwrap();
+    assert_eq!(schema::version(&backup).unwrap(), 3);
     let events: i64 = backup.query_row("SELECT count(*) FROM events", [], |r| r.get(0)).unwrap();
     assert_eq!(events, 1);
     drop(connection);
@@ -149,8 +149,23 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
         Journal::open(&place.options(), at(0)).unwrap_err(),
         Journal::open_read_only(&place.path()).unwrap_err(),
     ] {
-        assert!(matches!(error, JournalError::Newer { found: 3, known: 2, .. }), "{error}");
+        assert!(matches!(error, JournalError::Newer { found: 4, known: 3, .. }), "{error}");
     }
+}
+
+#[test]
+fn a_journal_of_an_older_version_is_read_after_its_owner_brought_it_up_to_date() {
+    let place = Place::new();
+    let mut connection = rusqlite::Connection::open(place.path()).unwrap();
+    schema::migrate(&mut connection, &place.path(), &schema::MIGRATIONS[..2]).unwrap();
+    drop(connection);
+    let error = Journal::open_read_only(&place.path()).unwrap_err();
+    assert!(matches!(error, JournalError::Older { found: 2, known: 3, .. }), "{error}");
+    let journal = place.open();
+    commit(&journal, vec![decision("1", "VIN1")]);
+    sound(&journal);
+    assert!(place.directory.path().join("journal.db.v2").exists());
+    Journal::open_read_only(&place.path()).unwrap();
 }
 
 #[test]

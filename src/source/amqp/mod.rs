@@ -9,6 +9,7 @@
 //! receipts of a lost session do nothing, and the broker delivers those messages again.
 
 pub mod gate;
+mod message;
 mod session;
 
 use std::collections::HashMap;

@@ -17,7 +17,7 @@ use crate::amqp::{self, Access, AccessError, PATIENCE};
 use crate::config::Declare;
 use crate::event::{Arrival, Digest};
 use crate::source::amqp::gate::{Gate, GatedRuntime};
-use crate::source::amqp::{Context, Receipt};
+use crate::source::amqp::{Context, Receipt, message};
 use crate::source::{self, Taken};
 
 /// At the end of a session: how long what was taken may need to become durable.
@@ -221,8 +221,9 @@ impl Open {
     }
 
     async fn hand_over(&self, context: &Context, delivery: Delivery) {
-        let message_id = delivery.properties.message_id().as_ref().map(ToString::to_string);
-        let hold = self.gate.hold(delivery.data.len());
+        let (message_id, beside) = message::read(&delivery.properties);
+        let head = beside.head.as_ref().map_or(0, |head| head.size());
+        let hold = self.gate.hold(delivery.data.len() + head);
         let receipt =
             Receipt { session: self.session.clone(), tag: delivery.delivery_tag, _hold: hold };
         context.metrics.events_received.with_label_values(&[&context.name]).inc();
@@ -232,6 +233,7 @@ impl Open {
             message_id,
             received: (context.clock)(),
             position: None,
+            beside,
         };
         // The intake ends after the sources; a receipt that it does not take is dropped, and the
         // message stays with the broker.

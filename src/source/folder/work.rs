@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::event::Arrival;
+use crate::event::{Arrival, Beside};
 use crate::journal::{FailedPart, FileOutcome, FileRow, Journal, NewFile};
 use crate::source::Taken;
 use crate::source::folder::documents::{Cursor, Part, Scan, Scanned};
@@ -218,6 +218,7 @@ impl Session<'_> {
             message_id: Some(format!("{}:{}", work.scanned.digest, part.position.index + 1)),
             received: (self.context.clock)(),
             position: Some(part.position),
+            beside: Beside::default(),
         };
         let receipt = crate::source::Receipt::Folder(Receipt::of(permit));
         Ok(self.context.queue.send(Taken { arrival, receipt }).await.is_ok())

@@ -177,22 +177,25 @@ impl Publisher {
             .with_delivery_mode(2)
             .with_message_id(consignment.name.as_str().into());
         let routing_key = envelope.routing_key.to_string();
-        match self.shared.config.mode {
-            Mode::Structured => {
-                let properties = properties.with_content_type(cloudevent::STRUCTURED.into());
-                Ok((routing_key, consignment.document.clone(), properties))
-            }
-            Mode::Binary => {
-                let mut headers = FieldTable::default();
-                for (name, value) in envelope.headers() {
-                    let value = AMQPValue::LongString(value.into());
-                    headers.insert(format!("cloudEvents:{name}").into(), value);
-                }
-                let properties =
-                    properties.with_content_type((*envelope.media).into()).with_headers(headers);
-                Ok((routing_key, envelope.data().into_owned(), properties))
-            }
+        let mut headers = FieldTable::default();
+        let text = |value: &str| AMQPValue::LongString(value.into());
+        for (name, value) in envelope.trace() {
+            headers.insert(name.into(), text(value));
         }
+        let (media, body) = match self.shared.config.mode {
+            Mode::Structured => (cloudevent::STRUCTURED, consignment.document.clone()),
+            Mode::Binary => {
+                for (name, value) in envelope.headers() {
+                    headers.insert(format!("cloudEvents:{name}").into(), text(value));
+                }
+                (&*envelope.media, envelope.data().into_owned())
+            }
+        };
+        let mut properties = properties.with_content_type(media.into());
+        if !headers.inner().is_empty() {
+            properties = properties.with_headers(headers);
+        }
+        Ok((routing_key, body, properties))
     }
 }
 
