@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::adopt::AdoptError;
+pub use self::again::{Again, Reprocessed};
 pub use self::inbox::{Inbox, Pace, Waiting};
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
@@ -59,8 +60,8 @@ pub struct Intake {
 pub enum Command {
     /// Decide events again, past the duplicate check.
     Reprocess {
-        /// The events' numbers.
-        events: Vec<u64>,
+        /// Which.
+        what: Again,
         /// Who, and why.
         operator: Operator,
         /// Where the answer goes.
@@ -75,19 +76,6 @@ pub enum Command {
         /// Where the answer goes.
         answer: oneshot::Sender<Result<(), AdoptError>>,
     },
-}
-
-/// One event that was decided again.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Reprocessed {
-    /// Its number.
-    pub event: u64,
-    /// The new verdict.
-    pub verdict: &'static str,
-    /// Why.
-    pub causes: Vec<String>,
-    /// How many deliveries it made.
-    pub deliveries: usize,
 }
 
 /// Why events could not be decided again. Those before it in the list were.
@@ -129,8 +117,8 @@ impl Intake {
             tokio::select! {
                 biased;
                 Some(command) = self.commands.recv() => match command {
-                    Command::Reprocess { events, operator, answer } => {
-                        let (done, left) = self.reprocess_all(events, &operator, numbers).await;
+                    Command::Reprocess { what, operator, answer } => {
+                        let (done, left) = self.decide_all_again(what, &operator, numbers).await;
                         numbers = left;
                         heard(answer.send(done).is_ok());
                     }

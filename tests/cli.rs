@@ -310,6 +310,70 @@ fn a_failed_event_is_decided_again_and_those_behind_it_follow() {
     assert!(said.err.contains("name events by number"), "{}", said.err);
 }
 
+#[test]
+fn a_parked_key_goes_on_without_the_event_that_failed() {
+    for parked in [OTHER_VIN, "3"] {
+        let site = site_with_a_journal();
+        let at = |arguments: &[&str]| waybill(site.folder.path(), arguments);
+        assert_eq!(at(&["events", "unpark", parked]).code, Some(2), "without --why");
+        let said = at(&["events", "unpark", VIN, "--why", "x"]);
+        assert_eq!(said.code, Some(1));
+        assert!(said.out.contains("no key of that name is parked"), "{}", said.out);
+        let said = at(&["events", "unpark", parked, "--why", "posted by hand", "--json"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        let decided = &json_lines(&said.out)[0];
+        assert_eq!((&decided[0]["event"], &decided[0]["verdict"]), (&4.into(), &"accepted".into()));
+        let trail = at(&["trail", "e3"]).out;
+        assert!(trail.contains("unpark by tester: posted by hand\n"), "{trail}");
+        let failed = json_lines(&at(&["events", "list", "--verdict", "failed", "--json"]).out);
+        assert_eq!(failed[0]["id"], "e3", "it stays failed");
+        assert_eq!(at(&["events", "unpark", parked, "--why", "again"]).code, Some(1));
+        assert_eq!(at(&["audit", "verify"]).code, Some(0));
+    }
+}
+
+// --- audit ------------------------------------------------------------------------------------
+
+#[test]
+fn the_chain_is_verified_against_itself_and_against_a_head_from_outside() {
+    let site = site_with_a_journal();
+    let at = |arguments: &[&str]| waybill(site.folder.path(), arguments);
+    let said = at(&["audit", "verify"]);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    let (first, head) = said.out.split_once('\n').unwrap();
+    assert_eq!(first, "the chain holds: 2 commits, 4 events, 1 deliveries");
+    let head = head.trim().strip_prefix("head ").unwrap();
+    assert_eq!(at(&["audit", "verify", "--anchor", head]).code, Some(0));
+    let answer = &json_lines(&at(&["audit", "verify", "--json"]).out)[0];
+    assert_eq!((&answer["holds"], &answer["commits"]), (&true.into(), &2.into()));
+    let hash = answer["head"]["hash"].as_str().unwrap();
+    assert_eq!(head, format!("2:{hash}"));
+    let other = format!("2:{}", "0".repeat(64));
+    let said = at(&["audit", "verify", "--anchor", &other]);
+    assert_eq!(said.code, Some(1));
+    let expected = "the chain is broken at commit 2: is not the commit that was anchored\n";
+    assert!(said.out.starts_with(expected), "{}", said.out);
+    for wrong in ["2", "2:abc", "x:00", &format!("2:{}", "g".repeat(64))] {
+        assert_eq!(at(&["audit", "verify", "--anchor", wrong]).code, Some(2), "{wrong}");
+    }
+}
+
+#[test]
+fn a_row_that_was_changed_is_the_answer_no_with_its_place() {
+    let site = site_with_a_journal();
+    let journal = rusqlite::Connection::open(site.path("data/journal.db")).unwrap();
+    journal.execute("UPDATE events SET key = 'other' WHERE id IN (1, 2)", []).unwrap();
+    drop(journal);
+    let said = waybill(site.folder.path(), &["audit", "verify"]);
+    assert_eq!(said.code, Some(1));
+    let first = said.out.lines().next().unwrap();
+    let expected = "the chain is broken at commit 2: event 1: its id, key, step, trace or causes \
+                    is not what was recorded";
+    assert_eq!(first, expected);
+    let answer = &json_lines(&waybill(site.folder.path(), &["audit", "verify", "--json"]).out)[0];
+    assert_eq!((&answer["holds"], &answer["breaks"][1]["commit"]), (&false.into(), &2.into()));
+}
+
 // --- run, without a broker --------------------------------------------------------------------
 
 /// An agent that is ready; its log ends with it.

@@ -1,6 +1,7 @@
 //! What operators ask of a running agent, over its control socket.
 //!
-//! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard`, `POST /events/reprocess` and
+//! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard`, `POST /events/reprocess`,
+//! `POST /events/unpark` and
 //! `POST /reload`, each with who asks and why. The command line is the client; the vocabulary is one.
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use crate::agent::reload::{ReloadError, Reloaded};
 use crate::delivery::DeliveryId;
 use crate::dispatch;
 use crate::http::{Answer, Call, Handler};
-use crate::intake;
+use crate::intake::{self, Again};
 use crate::journal::{Action, Done, Journal, Operator, What};
 
 /// Where the dispatcher of each target takes what operators ask for.
@@ -44,6 +45,9 @@ pub struct Request {
     /// The events, for `reprocess`.
     #[serde(default)]
     pub events: Vec<u64>,
+    /// The key, for `unpark`.
+    #[serde(default)]
+    pub key: Option<String>,
 }
 
 /// The answer to `release` and `discard`.
@@ -75,7 +79,17 @@ impl Control {
         };
         let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
         match parts.as_slice() {
-            ["events", "reprocess"] => self.reprocess(request).await,
+            ["events", "reprocess"] => {
+                let operator = Operator { who: request.who, why: request.why };
+                self.decide_again(Again::Events(request.events), operator).await
+            }
+            ["events", "unpark"] => match request.key {
+                Some(key) => {
+                    let operator = Operator { who: request.who, why: request.why };
+                    self.decide_again(Again::Unparked(key), operator).await
+                }
+                None => Answer::text(StatusCode::BAD_REQUEST, "which key?"),
+            },
             ["reload"] => self.reload(&request).await,
             ["deliveries", id, verb @ ("release" | "discard")] => match id.parse() {
                 Ok(id) if *verb == "release" => self.act(What::Release(id), id, request).await,
@@ -142,10 +156,9 @@ impl Control {
         }
     }
 
-    async fn reprocess(&self, request: Request) -> Answer {
+    async fn decide_again(&self, what: Again, operator: Operator) -> Answer {
         let (answer, done) = oneshot::channel();
-        let operator = Operator { who: request.who, why: request.why };
-        let command = intake::Command::Reprocess { events: request.events, operator, answer };
+        let command = intake::Command::Reprocess { what, operator, answer };
         if self.intake.send(command).await.is_err() {
             return stopping();
         }

@@ -27,6 +27,7 @@ pub(super) use documents::{Ack, AckKind, Convert, Import, ImportCommand, Show, W
   waybill deliveries release 4711 --why 'share is mounted again'
   waybill reload --why 'new colours'    take over a changed configuration, or nothing of it
   waybill events reprocess --verdict failed --why 'table colour.csv mended'
+  waybill audit verify                  whether the journal still says what it said
 
 Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 could not be done."
 )]
@@ -86,7 +87,7 @@ pub(super) enum Command {
     Import(Import),
     /// Show everything about a VIN, claim, DOCNUM, file name or event id.
     Trail(Trail),
-    /// Events: list them, decide them again.
+    /// Events: list them, decide them again, let a parked key go on.
     Events(Events),
     /// Deliveries: list them, release or discard them.
     Deliveries(Deliveries),
@@ -95,6 +96,8 @@ pub(super) enum Command {
                             places; the agent then goes on as it was.\n\nExample: waybill reload \
                             --why 'new colour codes'")]
     Reload(Reload),
+    /// The chain of hashes over all that happened.
+    Audit(Audit),
     /// Dropped files: why each is taken or not.
     Files(Files),
     /// Write a completion script for a shell.
@@ -171,6 +174,12 @@ pub(super) enum EventsCommand {
     List(EventsList),
     /// Decide failed, refused and waiting events again, after a mapping or table was mended.
     Reprocess(Reprocess),
+    /// Let a parked key go on without the event that failed; what waited behind it is decided.
+    #[command(after_help = "The failed event stays failed. Mend what it failed for and reprocess \
+                            it instead, where that is possible: later events of a key may rest \
+                            on it.\n\nExample: waybill events unpark WBL1A2B37T4000017 --why \
+                            'posted by hand'")]
+    Unpark(Unpark),
 }
 
 #[derive(Debug, clap::Args)]
@@ -210,6 +219,46 @@ pub(super) struct Reprocess {
     #[command(flatten)]
     pub(super) reason: Reason,
     /// One JSON array.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Unpark {
+    /// The key, or the number of the event that parked it.
+    #[arg(value_name = "KEY|EVENT")]
+    pub(super) key: String,
+    #[command(flatten)]
+    pub(super) reason: Reason,
+    /// One JSON array.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+/// What belongs to `waybill audit`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Audit {
+    #[command(subcommand)]
+    pub(super) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Compute the whole chain of hashes again, and compare what people read with it.
+    #[command(after_help = "Beside a running agent or without one; nothing is written. Keep the \
+                            head that it prints somewhere else: who can write the file can make a \
+                            whole new chain, and only a head from outside shows that.\n\nExamples:\n  \
+                            waybill audit verify\n  waybill audit verify --anchor 4711:9db0ce25...d631 \
+                            --json")]
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AuditVerify {
+    /// A head that was kept elsewhere: the number of a commit, a colon and its hash.
+    #[arg(long, value_name = "NUMBER:HASH")]
+    pub(super) anchor: Option<String>,
+    /// One JSON object.
     #[arg(long)]
     pub(super) json: bool,
 }

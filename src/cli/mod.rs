@@ -6,6 +6,7 @@
 
 mod ack;
 mod args;
+mod audit;
 mod check;
 mod convert;
 mod definitions;
@@ -25,7 +26,9 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use jiff::Timestamp;
 
-use crate::cli::args::{Args, Command, DeliveriesCommand, EventsCommand, FilesCommand};
+use crate::cli::args::{
+    Args, AuditCommand, Command, DeliveriesCommand, EventsCommand, FilesCommand,
+};
 
 /// Why a command could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +109,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
             EventsCommand::Reprocess(again) => {
                 operate::reprocess(&args.config(None), again, clock, out)
             }
+            EventsCommand::Unpark(key) => operate::unpark(&args.config(None), key, clock, out),
         },
         Command::Deliveries(deliveries) => match &deliveries.command {
             DeliveriesCommand::List(list) => {
@@ -119,6 +123,9 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
             }
         },
         Command::Reload(options) => operate::reload(&args.config(None), options, out),
+        Command::Audit(audit) => match &audit.command {
+            AuditCommand::Verify(options) => audit::verify(&args.config(None), options, out),
+        },
         Command::Files(files) => match &files.command {
             FilesCommand::Explain(options) => {
                 files::explain(&args.config(None), options, clock, out)

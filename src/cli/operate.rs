@@ -1,4 +1,4 @@
-//! `deliveries release`, `deliveries discard`, `events reprocess`: through the running agent, or
+//! `deliveries release`, `deliveries discard`, `events reprocess`, `events unpark`: through the running agent, or
 //! on the journal itself where no agent runs.
 
 use std::io::Write;
@@ -11,11 +11,11 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::{Acted, CONTROL_SOCKET, Reloaded, Request};
-use crate::cli::args::{Act, Reload, Reprocess};
+use crate::cli::args::{Act, Reason, Reload, Reprocess, Unpark};
 use crate::cli::{CliError, Said, check, journal_views, output};
 use crate::dispatch::feed::Feeds;
 use crate::http::client::{self, CallError};
-use crate::intake::{Command, Inbox, Intake, ReprocessError, Reprocessed};
+use crate::intake::{Again, Command, Inbox, Intake, ReprocessError, Reprocessed};
 use crate::journal::{Action, Done, Journal, Operator, What};
 use crate::metrics::Metrics;
 
@@ -32,6 +32,7 @@ pub(super) fn act(
         who: options.reason.who.clone(),
         why: options.reason.why.clone(),
         events: Vec::new(),
+        key: None,
     };
     let mut said = Said::Yes;
     for id in &options.deliveries {
@@ -79,28 +80,68 @@ pub(super) fn reprocess(
     clock: fn() -> Timestamp,
     out: &mut dyn Write,
 ) -> Result<Said, CliError> {
-    let journal = journal_views::options(config)?;
     let events = chosen(config, options)?;
     if events.is_empty() {
         writeln!(out, "no event is chosen")?;
         return Ok(Said::No);
     }
+    decide_again(config, (Again::Events(events), &options.reason), options.json, clock, out)
+}
+
+/// Lets a key go on without the event that parked it.
+pub(super) fn unpark(
+    config: &Path,
+    options: &Unpark,
+    clock: fn() -> Timestamp,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let parked = journal_views::open(config)?.parked_keys()?;
+    let word = &options.key;
+    let key = parked.iter().find(|(key, _)| key == word);
+    let key = key.or_else(|| parked.iter().find(|(_, event)| event.to_string() == *word));
+    let Some((key, _)) = key else {
+        let text = "no key of that name is parked, and none by an event of that number";
+        writeln!(out, "{word}: {text}; parked keys: waybill events list --verdict failed")?;
+        return Ok(Said::No);
+    };
+    let what = Again::Unparked(key.clone());
+    decide_again(config, (what, &options.reason), options.json, clock, out)
+}
+
+/// Asks the running agent, or decides itself where none runs; then shows what came of it.
+fn decide_again(
+    config: &Path,
+    (what, reason): (Again, &Reason),
+    json: bool,
+    clock: fn() -> Timestamp,
+    out: &mut dyn Write,
+) -> Result<Said, CliError> {
+    let journal = journal_views::options(config)?;
     let runtime = runtime()?;
-    let (who, why) = (options.reason.who.clone(), options.reason.why.clone());
-    let request = Request { who: who.clone(), why: why.clone(), events: events.clone() };
-    let done = match ask(&runtime, &journal.path, "/events/reprocess", &request)? {
+    let (who, why) = (reason.who.clone(), reason.why.clone());
+    let (path, events, key) = match what.clone() {
+        Again::Events(events) => ("/events/reprocess", events, None),
+        Again::Unparked(key) => ("/events/unpark", Vec::new(), Some(key)),
+    };
+    let request = Request { who: who.clone(), why: why.clone(), events, key };
+    let done = match ask(&runtime, &journal.path, path, &request)? {
         Some(Ok(body)) => serde_json::from_slice::<Value>(&body)
             .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
         Some(Err(refusal)) => return Err(CliError::Refused(refusal)),
         None => {
-            let done = runtime.block_on(offline(config, events, Operator { who, why }, clock))?;
+            let done = runtime.block_on(offline(config, what, Operator { who, why }, clock))?;
             serde_json::to_value(done).map_err(|error| CliError::Refused(error.to_string()))?
         }
     };
-    if options.json {
+    if json {
         output::json_line(out, &done)?;
         return Ok(Said::Yes);
     }
+    show_decided(&done, out)?;
+    Ok(Said::Yes)
+}
+
+fn show_decided(done: &Value, out: &mut dyn Write) -> std::io::Result<()> {
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows: Vec<_> = done
         .as_array()
@@ -116,8 +157,10 @@ pub(super) fn reprocess(
             ]
         })
         .collect();
-    output::table(out, &["event", "verdict", "deliveries", "causes"], &rows)?;
-    Ok(Said::Yes)
+    if rows.is_empty() {
+        return writeln!(out, "done; nothing waited behind it");
+    }
+    output::table(out, &["event", "verdict", "deliveries", "causes"], &rows)
 }
 
 /// Lets the running agent read its configuration again.
@@ -128,7 +171,7 @@ pub(super) fn reload(
 ) -> Result<Said, CliError> {
     let journal = journal_views::options(config)?;
     let (who, why) = (options.reason.who.clone(), options.reason.why.clone());
-    let request = Request { who, why, events: Vec::new() };
+    let request = Request { who, why, events: Vec::new(), key: None };
     let done = match ask(&runtime()?, &journal.path, "/reload", &request)? {
         Some(Ok(body)) => serde_json::from_slice::<Reloaded>(&body)
             .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
@@ -175,7 +218,7 @@ fn chosen(config: &Path, options: &Reprocess) -> Result<Vec<u64>, CliError> {
 /// Without a running agent: the same intake, with nothing but this command to do.
 async fn offline(
     config: &Path,
-    events: Vec<u64>,
+    what: Again,
     operator: Operator,
     clock: fn() -> Timestamp,
 ) -> Result<Vec<Reprocessed>, CliError> {
@@ -183,7 +226,7 @@ async fn offline(
     let journal = Journal::open(&crate::agent::journal_options(&written), clock())?;
     let (ask, commands) = mpsc::channel(1);
     let (answer, answered) = oneshot::channel();
-    let sent = ask.send(Command::Reprocess { events, operator, answer }).await;
+    let sent = ask.send(Command::Reprocess { what, operator, answer }).await;
     let intake = Intake {
         journal: journal.clone(),
         plan: Arc::new(plan),

@@ -1,12 +1,35 @@
-//! `events reprocess`: decides failed, refused and waiting events again, in their place.
+//! `events reprocess` and `events unpark`: decides failed, refused and waiting events again, in
+//! their place.
 
 use jiff::Timestamp;
 
 use crate::event::{Arrival, Verdict};
-use crate::intake::{Batch, Intake, Numbers, ReprocessError, Reprocessed, decide_reads};
-use crate::journal::{Journal, Operator};
+use crate::intake::{Batch, Intake, Numbers, ReprocessError, decide_reads};
+use crate::journal::{Action, Journal, Operator, What};
 use crate::pipeline;
 use crate::plan::Plan;
+
+/// Which events are decided again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// These, by their numbers, and what waits behind them.
+    Events(Vec<u64>),
+    /// What waits behind this key, which goes on without the event that parked it.
+    Unparked(String),
+}
+
+/// One event that was decided again.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Reprocessed {
+    /// Its number.
+    pub event: u64,
+    /// The new verdict.
+    pub verdict: &'static str,
+    /// Why.
+    pub causes: Vec<String>,
+    /// How many deliveries it made.
+    pub deliveries: usize,
+}
 
 /// An event as it lies in the journal.
 struct Stored {
@@ -16,19 +39,41 @@ struct Stored {
 
 impl Intake {
     /// Decides these events again, between two batches; up to the first that cannot be.
-    pub(super) async fn reprocess_all(
+    pub(super) async fn decide_all_again(
         &self,
-        events: Vec<u64>,
+        what: Again,
         operator: &Operator,
         mut numbers: Numbers,
     ) -> (Result<Vec<Reprocessed>, ReprocessError>, Numbers) {
         let mut done = Vec::new();
+        let events = match what {
+            Again::Events(events) => events,
+            Again::Unparked(key) => {
+                let unparked = self.unpark(key, operator, &mut numbers, &mut done).await;
+                return (unparked.map(|()| done), numbers);
+            }
+        };
         for event in events {
             if let Err(error) = self.reprocess(event, operator, &mut numbers, &mut done).await {
                 return (Err(error), numbers);
             }
         }
         (Ok(done), numbers)
+    }
+
+    /// Lets a key go on without the event that parked it. What waits is decided before anything new
+    /// of its key: nothing is taken meanwhile.
+    async fn unpark(
+        &self,
+        key: String,
+        operator: &Operator,
+        numbers: &mut Numbers,
+        done: &mut Vec<Reprocessed>,
+    ) -> Result<(), ReprocessError> {
+        let Operator { who, why } = operator.clone();
+        let what = What::Unpark(key.clone());
+        self.journal.act(Action { who, why, at: (self.clock)(), what }).await?;
+        self.decide_waiting(key, operator, numbers, done).await
     }
 
     /// Decides one event again and, where that frees its key, those that waited behind it.
@@ -46,6 +91,17 @@ impl Intake {
         if key.is_empty() || failed {
             return Ok(());
         }
+        self.decide_waiting(key, operator, numbers, done).await
+    }
+
+    /// Decides what waits behind a key, in its order, until the key is parked again.
+    async fn decide_waiting(
+        &self,
+        key: String,
+        operator: &Operator,
+        numbers: &mut Numbers,
+        done: &mut Vec<Reprocessed>,
+    ) -> Result<(), ReprocessError> {
         let journal = self.journal.clone();
         let of_key = key.clone();
         let waiting = blocking(move || journal.waiting_of_key(&of_key)).await?;
