@@ -23,6 +23,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use crate::agent::control::ReloadAsked;
 pub use crate::agent::control::{Acted, Request};
+pub use crate::agent::health::certificates;
 use crate::agent::parts::Parts;
 pub use crate::agent::reload::{ReloadError, Reloaded};
 pub use crate::agent::setup::{Loaded, Setup};

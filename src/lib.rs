@@ -26,7 +26,8 @@
 //! [`diagnostic`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
 //! [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
-//! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] < [`cli`].
+//! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] <
+//! [`doctor`] < [`cli`].
 //! `tests/architecture.rs` holds the exact order and what is pure. Everything up to [`pipeline`]
 //! touches no disk, no network and no clock; the exceptions are `config::load` and
 //! `config::secret`.
@@ -39,6 +40,7 @@ pub mod config;
 pub mod delivery;
 pub mod diagnostic;
 pub mod dispatch;
+pub mod doctor;
 pub mod event;
 pub mod facts;
 pub mod fault;

@@ -15,7 +15,7 @@ use std::path::Path;
 const FLOORS: &str = "\
     metrics fault diagnostic trace cloudevent delivery event facts request yaml table lifecycle \
     partner config mapping route plan pipeline journal tls http amqp target dispatch source intake \
-    agent cli";
+    agent doctor cli";
 
 /// Where a floor may be used only in part: user, floor, the part, and why.
 const ONLY: &[(&str, &str, &str, &str)] = &[

@@ -195,7 +195,7 @@ impl Health {
 }
 
 /// Our own certificates, by what they are for.
-fn certificates(config: &Config) -> impl Iterator<Item = (String, &str)> {
+pub fn certificates(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let sources = config.sources.iter().filter_map(|source| match &source.kind {
         SourceKind::Amqp(amqp) => Some((format!("source/{}", source.name), &amqp.tls)),
         SourceKind::Folder(_) => None,

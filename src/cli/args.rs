@@ -17,6 +17,7 @@ pub(super) use documents::{Ack, AckKind, Convert, Import, ImportCommand, Show, W
     about = "A sidecar between a vehicle management system and SAP: status events in, IDocs out, and proof of both",
     after_help = "Examples:
   waybill check waybill.yaml            all mistakes of all files at once
+  waybill doctor waybill.yaml           every connection, folder and certificate, tried once
   waybill run waybill.yaml              take events until SIGTERM
   waybill try event.json                what would become of this event, without doing it
   waybill show orders.edi               a file of any format with names, meanings and problems
@@ -53,6 +54,13 @@ pub(super) enum Command {
     Run(Run),
     /// Show all mistakes of the configuration and of every file that it names.
     Check(Check),
+    /// Try everything that the configuration names once: brokers, URLs, folders, journal.
+    #[command(after_help = "Beside a running agent or before it starts; nothing is consumed or \
+                            sent, and hidden files that it makes in folders are taken away. Each \
+                            login is tried once. The code is 1 where something fails; a warning \
+                            is no failure.\n\nExamples:\n  waybill doctor\n  waybill doctor \
+                            --deep --json | jq 'select(.result != \"ok\")'")]
+    Doctor(Doctor),
     /// Show what would become of an event, without doing it.
     #[command(
         after_help = "The journal, where there is one, is read for the status of the event's \
@@ -137,6 +145,19 @@ pub(super) struct Check {
     #[arg(value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// One JSON object a mistake.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Doctor {
+    /// The configuration file; the same as --config.
+    #[arg(value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Verify the whole chain of the journal, not only its end.
+    #[arg(long)]
+    pub(super) deep: bool,
+    /// One JSON object a finding.
     #[arg(long)]
     pub(super) json: bool,
 }

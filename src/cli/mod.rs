@@ -10,6 +10,7 @@ mod audit;
 mod check;
 mod convert;
 mod definitions;
+mod doctor;
 mod files;
 mod formats;
 mod import;
@@ -98,6 +99,9 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
     match &args.command {
         Command::Run(run) => run::run(args.config(run.file.as_deref()), run, clock),
         Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
+        Command::Doctor(options) => {
+            doctor::examine(&args.config(options.file.as_deref()), options, clock, out)
+        }
         Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
         Command::Show(options) => show::show(&args.config(None), options, out),
         Command::Convert(options) => convert::convert(&args.config(None), options, out),

@@ -52,7 +52,7 @@ pub use crate::facts::{Facts, Needs};
 pub use self::error::{CommitError, JournalError};
 pub use self::files::{FailedPart, FileOutcome, FilePart, FileRow, NewFile};
 pub use self::numbers::{counter, docnum};
-pub use self::owner::network_fs;
+pub use self::owner::{network_fs, owner_of};
 pub use self::query::Reader;
 pub use self::request::{
     Action, ActionDone, Anchor, Batch, Committed, Done, Operator, Sizes, What,

@@ -40,6 +40,21 @@ impl Owner {
     }
 }
 
+/// The process that owns a directory now, or `unknown`; `None` where nobody does. For a moment it
+/// shares the lock where nobody has it, so an agent that starts right then may be refused.
+pub fn owner_of(directory: &Path) -> std::io::Result<Option<String>> {
+    let mut file = match File::open(directory.join("lock")) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(None),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(pid_in(&mut file))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn pid_in(file: &mut File) -> String {
     let mut text = String::new();
     let read = file.rewind().and_then(|()| file.take(32).read_to_string(&mut text));
@@ -106,8 +121,10 @@ mod tests {
         let first = Owner::take(directory.path()).unwrap();
         let error = Owner::take(directory.path()).unwrap_err();
         let pid = std::process::id().to_string();
+        assert_eq!(owner_of(directory.path()).unwrap(), Some(pid.clone()));
         assert!(matches!(&error, JournalError::Locked { pid: named, .. } if *named == pid));
         drop(first);
+        assert_eq!(owner_of(directory.path()).unwrap(), None);
         Owner::take(directory.path()).unwrap();
     }
 }

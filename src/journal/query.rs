@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::delivery::{Consignment, DeliveryId, Due, State};
@@ -216,6 +217,16 @@ impl Reader {
                 Ok(Anchor { number: number(row.get(0)?), hash: Digest(row.get(1)?) })
             })?;
             Ok(anchor)
+        })
+    }
+
+    /// When the last commit was made, if there is any.
+    pub fn last_commit(&self) -> Result<Option<Timestamp>, JournalError> {
+        self.read(|connection| {
+            let mut statement =
+                connection.prepare_cached("SELECT at FROM commits ORDER BY number DESC LIMIT 1")?;
+            let at: Option<i64> = statement.query_row([], |row| row.get(0)).optional()?;
+            Ok(at.map(timestamp))
         })
     }
 

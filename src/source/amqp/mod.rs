@@ -31,6 +31,8 @@ use crate::source::Taken;
 use crate::source::amqp::gate::Hold;
 use crate::source::amqp::session::{Session, SessionError};
 
+pub use self::session::declaration;
+
 /// The right to acknowledge one message of one session.
 #[derive(Debug)]
 pub struct Receipt {

@@ -14,7 +14,7 @@ use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use tokio::time::timeout;
 
 use crate::amqp::{self, Access, AccessError, PATIENCE};
-use crate::config::Declare;
+use crate::config::{Amqp, Declare};
 use crate::event::{Arrival, Digest};
 use crate::source::amqp::gate::{Gate, GatedRuntime};
 use crate::source::amqp::{Context, Receipt, message};
@@ -119,12 +119,8 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     }
 }
 
-async fn begin(
-    connection: &Connection,
-    context: &Context,
-) -> Result<(Channel, Consumer), SessionError> {
-    let channel = connection.create_channel().await?;
-    let amqp = &context.amqp;
+/// How a queue is declared.
+pub fn declaration(amqp: &Amqp) -> (QueueDeclareOptions, FieldTable) {
     let mut arguments = FieldTable::default();
     if amqp.declare == Declare::Quorum {
         arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
@@ -135,7 +131,16 @@ async fn begin(
         arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
     }
     let passive = amqp.declare == Declare::Passive;
-    let options = QueueDeclareOptions { passive, durable: !passive, ..Default::default() };
+    (QueueDeclareOptions { passive, durable: !passive, ..Default::default() }, arguments)
+}
+
+async fn begin(
+    connection: &Connection,
+    context: &Context,
+) -> Result<(Channel, Consumer), SessionError> {
+    let channel = connection.create_channel().await?;
+    let amqp = &context.amqp;
+    let (options, arguments) = declaration(amqp);
     channel.queue_declare(amqp.queue.as_str().into(), options, arguments).await.map_err(
         |error| match amqp::soft(&error) {
             Some(AMQPSoftError::NOTFOUND) => {

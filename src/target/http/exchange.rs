@@ -140,7 +140,7 @@ fn refuses_us(error: &reqwest::Error) -> bool {
 
 /// What the innermost error says: the outer ones say that something could not be sent, and where
 /// to; the address holds keys.
-fn last_words(error: &reqwest::Error) -> String {
+pub(super) fn last_words(error: &reqwest::Error) -> String {
     let mut last: &dyn Error = error;
     while let Some(source) = last.source() {
         last = source;

@@ -18,6 +18,7 @@
 
 pub mod answer;
 mod exchange;
+pub mod probe;
 mod session;
 
 use std::path::PathBuf;

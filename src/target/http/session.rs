@@ -152,6 +152,8 @@ impl Session {
             .referer(false)
             .redirect(redirects(config.redirects))
             .retry(reqwest::retry::never())
+            // When the certificate of the other side ends is for the doctor to say.
+            .tls_info(true)
             .connect_timeout(config.timeouts.connect)
             .pool_idle_timeout(config.keep_alive)
             .user_agent(concat!("waybill/", env!("CARGO_PKG_VERSION")))
@@ -180,6 +182,19 @@ impl Session {
     /// Whether it says at all who we are.
     pub(super) fn has_credential(&self) -> bool {
         self.credential
+    }
+
+    /// What tells who we say we are from somebody else.
+    pub(super) fn credential_stamp(&self) -> Digest {
+        let mut sum = Sha256::new();
+        let basic = self.basic.iter().flat_map(|(user, password)| [user, password]);
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let all = basic.map(|text| ("", text.as_bytes())).chain(headers);
+        for part in all.flat_map(|(name, value)| [name.as_bytes(), value]) {
+            sum.update((part.len() as u64).to_be_bytes());
+            sum.update(part);
+        }
+        Digest(sum.finalize().into())
     }
 
     pub(super) fn stamp(&self) -> Digest {
