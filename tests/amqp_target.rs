@@ -10,8 +10,9 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
-use lapin::types::AMQPValue;
+use lapin::ExchangeKind;
+use lapin::options::{ExchangeDeclareOptions, ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use waybill::config::secret::Secret;
 use waybill::config::{DeclareExchange, Mode, OnDoubt};
 use waybill::delivery::State;
@@ -196,16 +197,21 @@ async fn without_its_queue_a_message_is_unroutable() {
 async fn an_exchange_that_is_not_there_at_the_start_is_waited_for() {
     let Some(url) = broker() else { return };
     let receiver = Receiver::new(&url).await;
-    let mut world = world(&url, &format!("{}.later", receiver.exchange));
+    let queue = receiver.queue("all", "sap.#", &[]).await;
+    let later = format!("{}.later", receiver.exchange);
+    let mut world = world(&url, &later);
     let first = world.due("a", "idoc").await;
     let running = world.start();
-    let later = Receiver::again(&url, format!("{}.later", receiver.exchange)).await;
-    let queue = later.queue("all", "sap.#", &[]).await;
+    // It leads to a queue from its first moment on, or a message between the two would be dead.
+    let mut leads_on = FieldTable::default();
+    leads_on.insert("alternate-exchange".into(), text(&receiver.exchange));
+    let (name, options) = (later.as_str().into(), ExchangeDeclareOptions::default());
+    let declared = receiver.channel.exchange_declare(name, ExchangeKind::Topic, options, leads_on);
+    declared.await.unwrap();
     world.until_state(first, State::Delivered).await;
-    assert_eq!(later.drain(&queue).await.len(), 1);
+    assert_eq!(receiver.drain(&queue).await.len(), 1);
     running.stop().await;
     receiver.close().await;
-    later.close().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
 
-use crate::amqp::{self, Access, PATIENCE};
+use crate::amqp::{self, Access, Claim, PATIENCE};
 use crate::config::secret::Secret;
 use crate::config::tls::Tls;
 use crate::config::{self, AmqpTarget, Declare, DeclareExchange};
@@ -29,11 +29,12 @@ pub(super) async fn source(
     base: &Path,
     refused: &mut Refused,
 ) {
-    let Some(connection) = connect(part, (&amqp.url, &amqp.tls), base, refused).await else {
+    let Some((connection, claim)) = connect(part, (&amqp.url, &amqp.tls), base, refused).await
+    else {
         return;
     };
     queue(part, amqp, &connection).await;
-    amqp::end(&connection).await;
+    end(&connection, claim).await;
 }
 
 async fn queue(part: &mut Part<'_>, amqp: &config::Amqp, connection: &Connection) {
@@ -88,7 +89,8 @@ pub(super) async fn target(
     base: &Path,
     refused: &mut Refused,
 ) {
-    let Some(connection) = connect(part, (&amqp.url, &amqp.tls), base, refused).await else {
+    let Some((connection, claim)) = connect(part, (&amqp.url, &amqp.tls), base, refused).await
+    else {
         return;
     };
     exchange(part, amqp, &connection).await;
@@ -96,7 +98,7 @@ pub(super) async fn target(
         let remedy = "the broker is short of memory or disk: see its alarms";
         part.fail("publishing", "the broker has blocked the connection", remedy);
     }
-    amqp::end(&connection).await;
+    end(&connection, claim).await;
 }
 
 async fn exchange(part: &mut Part<'_>, amqp: &AmqpTarget, connection: &Connection) {
@@ -139,14 +141,21 @@ async fn exchange(part: &mut Part<'_>, amqp: &AmqpTarget, connection: &Connectio
     }
 }
 
+/// Ends a connection; where the broker does not answer, letting go of the claim ends it.
+async fn end(connection: &Connection, claim: Claim) {
+    if amqp::end(connection).await {
+        claim.keep();
+    }
+}
+
 /// Connects and logs in, once.
 async fn connect(
     part: &mut Part<'_>,
     (url, tls): (&Secret, &Tls),
     base: &Path,
     refused: &mut Refused,
-) -> Option<Connection> {
-    let Access { uri, dialer, .. } = match amqp::access(url, tls, base) {
+) -> Option<(Connection, Claim)> {
+    let Access { uri, dialer, claim, .. } = match amqp::access(url, tls, base) {
         Ok(access) => access,
         Err(error) => {
             part.fail("address", error.to_string(), "mend the url, or put the file there");
@@ -173,15 +182,18 @@ async fn connect(
     match timeout(PATIENCE, connecting).await {
         Ok(Ok(connection)) => {
             part.ok("login", place);
-            Some(connection)
+            Some((connection, claim))
         }
         Ok(Err(error)) if amqp::refuses_login(&error) => {
+            // The library ends it in order.
+            claim.keep();
             refused.insert(login);
             let found = format!("{place}: the broker refused the login; it was tried once");
             part.fail("login", found, remedy);
             None
         }
         Ok(Err(error)) => {
+            claim.keep();
             let remedy = "is the broker up, the address right, the network open, the vhost there?";
             part.fail("connection", format!("{place}: {error}"), remedy);
             None
