@@ -10,13 +10,17 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use waybill::delivery::State;
 use waybill::tls::{expiry, provider};
 
@@ -108,6 +112,70 @@ async fn who_does_not_trust_us_has_read_nothing_and_it_is_no_doubt() {
     write(&world, &theirs, &ours.issue("waybill", FAR));
     world.until_state(id, State::Delivered).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_later_leaves_in_doubt_only_what_was_under_way() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let (rotate, tls) = watch::channel(server(&theirs.issue("erp", FAR), Some(&ours)));
+    let service = Service::start_tls(tls, |_| Reply::Full(200, "connection", "close", "")).await;
+    let mut world = secure(&service, TLS);
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    let running = world.start();
+    let first = world.due("a", "x").await;
+    world.until_state(first, State::Delivered).await;
+    let others = Authority::new("others");
+    rotate.send_replace(server(&theirs.issue("erp", FAR), Some(&others)));
+    let second = world.due("b", "x").await;
+    world.until_state(second, State::InDoubt).await;
+    let third = world.due("c", "x").await;
+    until("the target is down", || async { !world.up() }).await;
+    assert_eq!((service.count(), world.attempts(third)), (1, 0));
+    rotate.send_replace(server(&theirs.issue("erp", FAR), Some(&ours)));
+    world.until_state(third, State::Delivered).await;
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_alert_that_is_about_no_certificate_leaves_a_document_in_doubt() {
+    let (ours, theirs) = (Authority::new("clients"), Authority::new("servers"));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    let read = Arc::new(AtomicUsize::new(0));
+    let tls = server(&theirs.issue("erp", FAR), Some(&ours));
+    let task = tokio::spawn(stumble(listener, tls, read.clone()));
+    let mut world = of(target(&url, TLS));
+    write(&world, &theirs, &ours.issue("waybill", FAR));
+    let id = world.due("a", "x").await;
+    let running = world.start();
+    until("it is settled", || async { world.attempts(id) == 1 }).await;
+    running.stop().await;
+    task.abort();
+    assert_eq!((world.state(id), read.load(Ordering::Acquire)), (State::InDoubt, 1));
+    assert!(world.reason(id).contains("BadRecordMac"), "{}", world.reason(id));
+}
+
+/// Reads the request of each connection, and then ends it as who cannot decrypt what comes next.
+async fn stumble(listener: TcpListener, tls: Arc<ServerConfig>, read: Arc<AtomicUsize>) {
+    loop {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(tls.clone()).accept(stream).await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"}") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0, "no whole request");
+        }
+        read.fetch_add(1, Ordering::AcqRel);
+        let (socket, tls) = stream.get_mut();
+        let noise = [&[23, 3, 3, 0, 32][..], &[0; 32]].concat();
+        tls.read_tls(&mut &*noise).unwrap();
+        tls.process_new_packets().unwrap_err();
+        let mut alert = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut alert).unwrap();
+        }
+        socket.write_all(&alert).await.unwrap();
+        socket.shutdown().await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::error::Error;
 use hyper::header::RETRY_AFTER;
 use jiff::Timestamp;
 use reqwest::Response;
+use rustls::AlertDescription;
 use tokio::time::{timeout, timeout_at};
 
 use crate::config::http::Meaning;
@@ -26,6 +27,9 @@ pub(super) enum Outcome {
     Unheard(Answer),
     /// It does not accept who we are.
     Refused(Reason),
+    /// The same of our certificate, where it was accepted before: whether the connection was new
+    /// and nothing was read, nobody can know.
+    Disowned(Reason),
 }
 
 impl Session {
@@ -39,12 +43,13 @@ impl Session {
         let sent = timeout(timeouts.first_byte, self.client.execute(request)).await;
         let response = match sent {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Outcome::Unheard(unheard(error)),
+            Ok(Err(error)) => return self.unheard(&error),
             Err(_) => {
                 let why = format!("no answer within {:?}", timeouts.first_byte);
                 return Outcome::Unheard(Answer::InDoubt(why.into()));
             }
         };
+        self.hear();
         crate::fault::point("after-publish");
         let head = Head::of(&response);
         let mut body = Vec::new();
@@ -53,6 +58,24 @@ impl Session {
             tracing::debug!("the answer did not end in time");
         }
         self.outcome(&head, &body, now)
+    }
+
+    /// What follows where no answer began.
+    ///
+    /// With TLS 1.3 a server looks at our certificate when we hold the connection for ready, and
+    /// the request is on its way already: it is not read by a server that does not know who we
+    /// are. Where nobody has answered yet, each connection is such a new one.
+    fn unheard(&self, error: &reqwest::Error) -> Outcome {
+        let reason = Reason::from(last_words(error));
+        if error.is_connect() || error.is_builder() {
+            return Outcome::Unheard(Answer::Unavailable(reason));
+        }
+        let refused = alert(error).is_some_and(|alert| refuses_us(alert, self.has_certificate()));
+        match (refused, self.is_heard()) {
+            (true, false) => Outcome::Unheard(Answer::Unavailable(reason)),
+            (true, true) => Outcome::Disowned(reason),
+            (false, _) => Outcome::Unheard(Answer::InDoubt(reason)),
+        }
     }
 
     fn request(&self, consignment: &Consignment) -> Result<reqwest::Request, String> {
@@ -116,26 +139,37 @@ async fn read(mut response: Response, body: &mut Vec<u8>) {
     }
 }
 
-/// What follows where no answer began.
-fn unheard(error: reqwest::Error) -> Answer {
-    let nothing_sent = error.is_connect() || error.is_builder() || refuses_us(&error);
-    let reason = Reason::from(last_words(&error));
-    if nothing_sent { Answer::Unavailable(reason) } else { Answer::InDoubt(reason) }
-}
-
-/// With TLS 1.3 a server looks at our certificate when we hold the connection for ready, and the
-/// request is on its way already: it is not read by a server that does not know who we are.
-fn refuses_us(error: &reqwest::Error) -> bool {
+/// The alert by which the other side has ended the connection, if it has.
+fn alert(error: &reqwest::Error) -> Option<AlertDescription> {
     let mut next: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = next {
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if matches!(tls, Some(rustls::Error::AlertReceived(_))) {
-            return true;
+        if let Some(rustls::Error::AlertReceived(alert)) = tls {
+            return Some(*alert);
         }
         next = error.source();
     }
-    false
+    None
+}
+
+/// Whether an alert says that our certificate is not accepted, or that one is missing. Any other
+/// may come at any time, also after a request was read and obeyed.
+fn refuses_us(alert: AlertDescription, certificate: bool) -> bool {
+    use AlertDescription::*;
+    match alert {
+        CertificateRequired => true,
+        BadCertificate
+        | UnsupportedCertificate
+        | CertificateRevoked
+        | CertificateExpired
+        | CertificateUnknown
+        | UnknownCA
+        | AccessDenied
+        | DecryptError
+        | HandshakeFailure => certificate,
+        _ => false,
+    }
 }
 
 /// What the innermost error says: the outer ones say that something could not be sent, and where
@@ -149,4 +183,31 @@ pub(super) fn last_words(error: &reqwest::Error) -> String {
         return "the request could not be sent".to_owned();
     }
     last.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_alerts_about_a_certificate_say_that_nothing_was_read() {
+        use AlertDescription::*;
+        for alert in [
+            BadCertificate,
+            UnsupportedCertificate,
+            CertificateRevoked,
+            CertificateExpired,
+            CertificateUnknown,
+            UnknownCA,
+            AccessDenied,
+            DecryptError,
+            HandshakeFailure,
+        ] {
+            assert_eq!((refuses_us(alert, true), refuses_us(alert, false)), (true, false));
+        }
+        assert!(refuses_us(CertificateRequired, true) && refuses_us(CertificateRequired, false));
+        for alert in [InternalError, BadRecordMac, UnexpectedMessage, DecodeError, UserCanceled] {
+            assert!(!refuses_us(alert, true), "{alert:?}");
+        }
+    }
 }

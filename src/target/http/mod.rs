@@ -6,6 +6,7 @@
 //! | what happened | answer |
 //! |---|---|
 //! | no connection, no TLS | unavailable: nothing was sent |
+//! | the certificate was refused before anybody had answered | unavailable: nothing was read |
 //! | the connection was lost, or the time was up, before the answer began | in doubt |
 //! | the answer began and did not end | as its status says |
 //!
@@ -136,6 +137,10 @@ impl Poster {
             }
             exchange::Outcome::Unheard(answer) => answer,
             exchange::Outcome::Refused(reason) => self.refused(&session, reason),
+            exchange::Outcome::Disowned(reason) => {
+                self.renew(&session);
+                Answer::InDoubt(reason)
+            }
         };
         drop(first);
         self.count(answer)
@@ -191,6 +196,26 @@ impl Poster {
             );
         }
         Answer::Unavailable(reason)
+    }
+
+    /// Begins again with new connections only: of those a refusal says for certain that nothing was
+    /// read, so that no more than what was under way is in doubt.
+    fn renew(&self, session: &Arc<Session>) {
+        let fresh = match session.anew() {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => {
+                let target = &self.shared.name;
+                tracing::warn!(%target, %error, "the certificate is not accepted any more");
+                return;
+            }
+        };
+        self.shared.state.send_if_modified(|state| match state {
+            State::Up(now) if Arc::ptr_eq(now, session) => {
+                *state = State::Up(fresh);
+                true
+            }
+            _ => false,
+        });
     }
 
     /// Follows the failures in a row. Beyond the breaker an attempt does not count.

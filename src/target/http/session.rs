@@ -1,6 +1,7 @@
 //! What requests are made with: the address, who we are, the pool of connections. Replaced as a
 //! whole when a secret or a certificate was rotated.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,7 +37,7 @@ pub(super) enum SessionError {
 }
 
 /// The files and variables behind a session, as they are now.
-#[derive(Debug)]
+#[derive(Clone)]
 pub(super) struct Materials {
     /// What tells them from others.
     pub(super) stamp: Digest,
@@ -44,6 +45,13 @@ pub(super) struct Materials {
     headers: HeaderMap,
     basic: Option<(String, String)>,
     tls: Material,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Materials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Materials").field("stamp", &self.stamp).finish_non_exhaustive()
+    }
 }
 
 /// Reads secrets and notes what they are.
@@ -112,12 +120,11 @@ impl Materials {
 pub(super) struct Session {
     pub(super) client: Client,
     pub(super) rules: Rules,
-    url: Url,
-    headers: HeaderMap,
-    basic: Option<(String, String)>,
-    stamp: Digest,
+    materials: Materials,
+    certificate: bool,
     credential: bool,
     proven: AtomicBool,
+    heard: AtomicBool,
 }
 
 /// What the configuration says of answers.
@@ -143,9 +150,8 @@ impl Rules {
 impl Session {
     /// Nothing is connected yet: connections are made when they are needed.
     pub(super) fn open(config: &HttpTarget, materials: Materials) -> Result<Self, SessionError> {
-        let Materials { stamp, url, headers, basic, tls } = materials;
         let client = Client::builder()
-            .tls_backend_preconfigured(tls.client()?)
+            .tls_backend_preconfigured(materials.tls.client()?)
             .http1_only()
             // Where documents go is said in the configuration, and nowhere else.
             .no_proxy()
@@ -159,15 +165,35 @@ impl Session {
             .user_agent(concat!("waybill/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(SessionError::Client)?;
-        let credential = config.auth.is_some() || config.tls.identity.is_some();
+        let certificate = config.tls.identity.is_some();
+        let credential = config.auth.is_some() || certificate;
         let rules = Rules {
             timeouts: config.timeouts,
             reference: config.reference.clone(),
             error: config.error.clone(),
             config: config.clone(),
         };
-        let proven = AtomicBool::new(!credential);
-        Ok(Self { client, rules, url, headers, basic, stamp, credential, proven })
+        let (proven, heard) = (AtomicBool::new(!credential), AtomicBool::default());
+        Ok(Self { client, rules, materials, certificate, credential, proven, heard })
+    }
+
+    /// The same once more, with connections of its own.
+    pub(super) fn anew(&self) -> Result<Self, SessionError> {
+        Self::open(&self.rules.config, self.materials.clone())
+    }
+
+    /// Whether any answer has come over one of its connections.
+    pub(super) fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Acquire)
+    }
+
+    pub(super) fn hear(&self) {
+        self.heard.store(true, Ordering::Release);
+    }
+
+    /// Whether it shows a certificate of ours.
+    pub(super) fn has_certificate(&self) -> bool {
+        self.certificate
     }
 
     /// Whether the receiver has accepted who we are.
@@ -187,8 +213,9 @@ impl Session {
     /// What tells who we say we are from somebody else.
     pub(super) fn credential_stamp(&self) -> Digest {
         let mut sum = Sha256::new();
-        let basic = self.basic.iter().flat_map(|(user, password)| [user, password]);
-        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let basic = self.materials.basic.iter().flat_map(|(user, password)| [user, password]);
+        let headers =
+            self.materials.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         let all = basic.map(|text| ("", text.as_bytes())).chain(headers);
         for part in all.flat_map(|(name, value)| [name.as_bytes(), value]) {
             sum.update((part.len() as u64).to_be_bytes());
@@ -198,19 +225,19 @@ impl Session {
     }
 
     pub(super) fn stamp(&self) -> Digest {
-        self.stamp
+        self.materials.stamp
     }
 
     /// The address of a document.
     pub(super) fn address(&self, path: &str) -> Result<Url, String> {
-        let base = self.url.as_str().trim_end_matches('/');
+        let base = self.materials.url.as_str().trim_end_matches('/');
         format!("{base}{path}").parse().map_err(|_| "its path makes no URL".to_owned())
     }
 
     /// What every request of this session says, beside what its document says.
     pub(super) fn dress(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        let request = request.headers(self.headers.clone());
-        match &self.basic {
+        let request = request.headers(self.materials.headers.clone());
+        match &self.materials.basic {
             Some((user, password)) => request.basic_auth(user, Some(password)),
             None => request,
         }
