@@ -332,6 +332,27 @@ async fn a_wrong_password_is_tried_once_until_its_file_is_corrected() {
 }
 
 #[tokio::test]
+async fn an_answer_from_before_the_login_does_not_let_a_wrong_password_be_tried_by_many() {
+    for status in [302, 307, 408, 429, 500, 502, 503] {
+        let mut first = true;
+        let service = Service::start(move |_| match std::mem::replace(&mut first, false) {
+            true => Reply::Status(status),
+            false => Reply::Status(401),
+        })
+        .await;
+        let mut world = world(&service, BASIC);
+        std::fs::write(world.path("password"), "geheim").unwrap();
+        let names = keys(50);
+        let list: Vec<_> = names.iter().map(|key| (key.as_str(), "x")).collect();
+        world.many(&list).await;
+        let running = world.start();
+        until("the login was refused", || async { service.count() > 1 && !world.up() }).await;
+        running.stop().await;
+        assert_eq!(service.count(), 2, "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_password_that_was_rotated_is_used_without_an_error_or_a_restart() {
     let service = Service::start(|_| Reply::Status(200)).await;
     let mut world = world(&service, "auth: { bearer: { file: token } }");

@@ -40,6 +40,16 @@ fn usual(dedupes: Dedupes, status: u16) -> Meaning {
     }
 }
 
+/// Whether an answer shows that the receiver knows who we are. A balancer in front of it may say
+/// that it is busy, broken or elsewhere to anybody, and a login page is a redirect.
+pub fn proves(status: u16, meaning: Meaning) -> bool {
+    match meaning {
+        Meaning::Delivered => true,
+        Meaning::Reject | Meaning::Retry => matches!(status, 400 | 404 | 409 | 422),
+        Meaning::Unavailable | Meaning::Login | Meaning::InDoubt => false,
+    }
+}
+
 /// How long `Retry-After` wants us to wait: seconds or a date, an hour at most.
 pub fn retry_after(value: &str, now: Timestamp) -> Option<Duration> {
     let wait = match value.trim().parse() {
@@ -107,6 +117,19 @@ mod tests {
             assert_eq!(usual(Dedupes::Nothing, status), meaning, "{status}");
         }
         assert_eq!(usual(Dedupes::Id, 409), Retry);
+    }
+
+    #[test]
+    fn only_who_has_looked_at_a_document_has_accepted_who_sent_it() {
+        let proving: Vec<u16> = (200..600)
+            .filter(|status| proves(*status, usual(Dedupes::Nothing, *status)))
+            .filter(|status| *status >= 300)
+            .collect();
+        assert_eq!(proving, [400, 404, 409, 422]);
+        assert!((200..300).all(|status| proves(status, usual(Dedupes::Nothing, status))));
+        // What the configuration says of a status goes before.
+        assert!(!proves(404, Meaning::Unavailable) && !proves(500, Meaning::Reject));
+        assert!(proves(409, usual(Dedupes::Id, 409)));
     }
 
     #[test]

@@ -21,8 +21,8 @@ const MOST_BODY: usize = 64 << 10;
 /// What came of one request.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// The receiver has said something to somebody whom it knows.
-    Answered(Answer),
+    /// The receiver has said something; `proof`: to somebody whom it knows.
+    Answered { answer: Answer, proof: bool },
     /// It has said nothing.
     Unheard(Answer),
     /// It does not accept who we are.
@@ -98,7 +98,9 @@ impl Session {
             let said = said.and_then(|place| answer::text(place, header, body));
             Reason { text: format!("the answer is {}", head.status), said }
         };
-        Outcome::Answered(match self.rules.meaning(head.status.as_u16()) {
+        let status = head.status.as_u16();
+        let meaning = self.rules.meaning(status);
+        let answer = match meaning {
             Meaning::Delivered => {
                 let place = self.rules.reference.as_ref();
                 let reference = place.and_then(|place| answer::text(place, header, body));
@@ -112,7 +114,8 @@ impl Session {
             }
             Meaning::Reject => Answer::Reject(reason()),
             Meaning::InDoubt => Answer::InDoubt(reason()),
-        })
+        };
+        Outcome::Answered { answer, proof: answer::proves(status, meaning) }
     }
 }
 

@@ -10,8 +10,8 @@
 //! | the connection was lost, or the time was up, before the answer began | in doubt |
 //! | the answer began and did not end | as its status says |
 //!
-//! **Logins.** A credential that nobody has accepted yet is tried by one request alone; the others
-//! wait for it. Refused, it is not tried again: [`Poster::keep`] looks at its files once a second,
+//! **Logins.** A credential that nobody has accepted yet, or not for a minute, is tried by one request
+//! alone; the others wait for it. Not every answer accepts it: see [`answer::proves`]. Refused, it is not tried again: [`Poster::keep`] looks at its files once a second,
 //! and the target waits until one of them was written anew.
 //!
 //! **The breaker.** After [`BREAKER`] failures in a row nothing counts any more, and the dispatcher
@@ -131,8 +131,10 @@ impl Poster {
         };
         let answer = session.exchange(consignment, (self.shared.clock)()).await;
         let answer = match answer {
-            exchange::Outcome::Answered(answer) => {
-                session.prove();
+            exchange::Outcome::Answered { answer, proof } => {
+                if proof {
+                    session.prove();
+                }
                 answer
             }
             exchange::Outcome::Unheard(answer) => answer,

@@ -4,6 +4,8 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::{Attempt, Policy};
@@ -15,6 +17,9 @@ use crate::config::secret::{Secret, SecretError};
 use crate::event::Digest;
 use crate::target::http::answer;
 use crate::tls::{Material, TlsError};
+
+/// For so long an accepted credential counts as good; then one request tries it alone again.
+const PROVEN: Duration = Duration::from_secs(60);
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -123,8 +128,32 @@ pub(super) struct Session {
     materials: Materials,
     certificate: bool,
     credential: bool,
-    proven: AtomicBool,
+    proof: Proof,
     heard: AtomicBool,
+}
+
+/// Whether the receiver is known to accept who we are.
+#[derive(Debug)]
+struct Proof {
+    needed: bool,
+    last: Mutex<Option<tokio::time::Instant>>,
+}
+
+impl Proof {
+    fn new(needed: bool) -> Self {
+        Self { needed, last: Mutex::default() }
+    }
+
+    /// It does not hold for ever: a password that ended in a quiet hour must not be tried by many
+    /// at once.
+    fn holds(&self, now: tokio::time::Instant) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        !self.needed || last.is_some_and(|last| now.duration_since(last) < PROVEN)
+    }
+
+    fn give(&self, now: tokio::time::Instant) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
 }
 
 /// What the configuration says of answers.
@@ -173,8 +202,8 @@ impl Session {
             error: config.error.clone(),
             config: config.clone(),
         };
-        let (proven, heard) = (AtomicBool::new(!credential), AtomicBool::default());
-        Ok(Self { client, rules, materials, certificate, credential, proven, heard })
+        let (proof, heard) = (Proof::new(credential), AtomicBool::default());
+        Ok(Self { client, rules, materials, certificate, credential, proof, heard })
     }
 
     /// The same once more, with connections of its own.
@@ -196,13 +225,13 @@ impl Session {
         self.certificate
     }
 
-    /// Whether the receiver has accepted who we are.
+    /// Whether the receiver has accepted who we are, and not long ago.
     pub(super) fn is_proven(&self) -> bool {
-        self.proven.load(Ordering::Acquire)
+        self.proof.holds(tokio::time::Instant::now())
     }
 
     pub(super) fn prove(&self) {
-        self.proven.store(true, Ordering::Release);
+        self.proof.give(tokio::time::Instant::now());
     }
 
     /// Whether it says at all who we are.
@@ -260,4 +289,23 @@ fn redirects(most: usize) -> Policy {
             attempt.stop()
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_credential_counts_as_good_for_a_minute_after_it_was_accepted() {
+        let (proof, start) = (Proof::new(true), Instant::now());
+        assert!(!proof.holds(start));
+        proof.give(start);
+        assert!(proof.holds(start) && proof.holds(start + PROVEN - Duration::from_millis(1)));
+        assert!(!proof.holds(start + PROVEN));
+        proof.give(start + PROVEN);
+        assert!(proof.holds(start + PROVEN));
+        assert!(Proof::new(false).holds(start), "who says nothing of himself is not refused");
+    }
 }
