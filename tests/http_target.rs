@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio::net::TcpListener;
+use waybill::config::TargetKind;
 use waybill::delivery::State;
 use waybill::journal::What;
 
@@ -173,6 +174,53 @@ async fn what_a_killed_agent_was_sending_is_in_doubt_unless_the_service_knows_id
         running.stop().await;
         assert_eq!(service.count(), usize::from(expected == State::Delivered));
     }
+}
+
+#[tokio::test]
+async fn what_was_in_doubt_stays_so_when_the_service_is_said_to_know_no_ids() {
+    let service = Service::start(|_| Reply::Close).await;
+    let mut world = world(&service, "dedupes: id");
+    world.target.retry.attempts = 10_000;
+    let names = keys(12);
+    let list: Vec<_> = names.iter().map(|key| (key.as_str(), "x")).collect();
+    let ids = world.many(&list).await;
+    let running = world.start();
+    // More than the breaker lets through: by then doubt no longer counts as an attempt.
+    until("each was tried", || async {
+        service.seen().iter().map(Seen::id).collect::<BTreeSet<_>>().len() == 12
+    })
+    .await;
+    running.stop().await;
+    let before = service.count();
+    world.target.kind = anew(&service, "dedupes: none");
+    let running = world.start();
+    for id in ids {
+        world.until_state(id, State::InDoubt).await;
+    }
+    running.stop().await;
+    assert_eq!(service.count(), before);
+}
+
+#[tokio::test]
+async fn what_was_under_way_when_a_target_was_replaced_is_in_doubt_where_ids_are_not_known() {
+    let service = Service::start(|_| Reply::Silence).await;
+    let patient = "timeouts: { connect: 1s, first_byte: 60s, total: 60s }";
+    let mut world = world(&service, &format!("dedupes: id, {patient}"));
+    let id = world.due("a", "x").await;
+    let running = world.start();
+    until("it is under way", || async { service.count() == 1 }).await;
+    assert_eq!(world.state(id), State::Due);
+    running.cut_short(|| async { world.state(id) == State::Prepared }).await;
+    world.target.kind = anew(&service, "dedupes: none");
+    let running = world.start();
+    world.until_state(id, State::InDoubt).await;
+    running.stop().await;
+    assert_eq!(service.count(), 1);
+}
+
+/// The target with other keys, as after a reload.
+fn anew(service: &Service, keys: &str) -> TargetKind {
+    TargetKind::Http(Box::new(target(&format!("http://{}/api/", service.address), keys)))
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! One group of deliveries on its way: prepare, commit, send, settle.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,8 +61,8 @@ pub(super) enum Brought {
 /// Brings the heads of lanes to the target.
 pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let started = tokio::time::Instant::now();
-    let mut way =
-        Way { tools, heads, fresh: Vec::new(), traces: HashMap::new(), brought: Vec::new() };
+    let (fresh, unmarked, traces, brought) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
+    let mut way = Way { tools, heads, fresh, unmarked, traces, brought };
     let list = way.prepare().await;
     let early = crate::fault::is_on("settle-before-rename");
     if early {
@@ -69,7 +70,7 @@ pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
         let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
         settle(&way.tools, all).await;
     }
-    let answers = if list.is_empty() { Vec::new() } else { way.tools.target.send(list).await };
+    let answers = if list.is_empty() { Vec::new() } else { way.send(list).await };
     crate::fault::point("before-settle");
     way.conclude(answers, early).await;
     crate::fault::point("after-settle");
@@ -82,6 +83,8 @@ struct Way {
     heads: Vec<Due>,
     /// What was prepared by this attempt and by none before.
     fresh: Vec<DeliveryId>,
+    /// What is sent without a durable sign of it, since its receiver knows what comes twice.
+    unmarked: Vec<DeliveryId>,
     /// What log lines about them are found by.
     traces: HashMap<DeliveryId, Trace>,
     brought: Ids,
@@ -136,6 +139,33 @@ impl Way {
         new
     }
 
+    async fn send(&mut self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
+        let unmarked = list.iter().filter(|one| !one.prepared).map(|one| one.id);
+        self.unmarked = unmarked.filter(|id| !self.fresh.contains(id)).collect();
+        let answers = tokio::select! {
+            answers = self.tools.target.send(list) => answers,
+            never = self.mark_at_the_end() => match never {},
+        };
+        if *self.tools.stop.borrow() {
+            self.fresh.extend(&self.unmarked);
+        }
+        answers
+    }
+
+    /// Makes up for the sign once the dispatcher is to end: nobody may wait for the answers, and
+    /// the next one may be told that the receiver does not know what comes twice.
+    async fn mark_at_the_end(&self) -> Infallible {
+        let mut stop = self.tools.stop.clone();
+        if stop.wait_for(|stop| *stop).await.is_ok() && !self.unmarked.is_empty() {
+            let unmarked = self.unmarked.iter();
+            let prepared = unmarked.map(|id| self.settlement(*id, Outcome::Prepared)).collect();
+            if let Err(error) = self.tools.journal.settle(prepared).await {
+                tracing::warn!(%error, target = %self.tools.name, "what is under way is not recorded");
+            }
+        }
+        std::future::pending().await
+    }
+
     /// What an attempt began of which nobody knows the end. Returns those that go on.
     async fn begun(&mut self, list: Vec<Consignment>) -> Vec<Consignment> {
         if self.unfinished() != Begun::Hold {
@@ -155,11 +185,13 @@ impl Way {
         for (id, answer) in answers {
             let span = trace::span(self.traces.get(&id));
             let (outcome, what) = span.in_scope(|| self.follows(id, answer));
-            let arrived = match what {
-                Brought::Delivered | Brought::InDoubt | Brought::Resend(_) => true,
-                Brought::Again { why, .. } => why == Why::InDoubt,
-                Brought::Dead | Brought::Down(_) => false,
-            };
+            let again =
+                matches!(what, Brought::Resend(_) | Brought::Again { why: Why::InDoubt, .. });
+            let arrived = again || matches!(what, Brought::Delivered | Brought::InDoubt);
+            // Also where the receiver knows ids: it may be configured not to, next time.
+            if again && self.unmarked.contains(&id) {
+                settlements.push(self.settlement(id, Outcome::Prepared));
+            }
             // Where the prepared step can be repeated it stays: the next attempt looks for it.
             let undone = self.tools.target.begun() != Begun::Finish && self.fresh.contains(&id);
             if undone && !arrived {

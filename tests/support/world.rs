@@ -186,6 +186,14 @@ impl Running {
         self.task.await.unwrap();
     }
 
+    /// Tells it to end, and ends it in the middle of its work as soon as something holds.
+    pub async fn cut_short<F: Future<Output = bool>>(self, holds: impl FnMut() -> F) {
+        self.stop.send_replace(true);
+        until("it may be cut short", holds).await;
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+
     /// What an operator does.
     pub async fn act(&self, key: &str, what: What) {
         let action = Action { who: "test".into(), why: "test".into(), at: now(), what };
