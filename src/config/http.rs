@@ -1,5 +1,6 @@
 //! A URL that takes documents: the keys of a target of `type: http`.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use waybill_parsers::Path;
@@ -131,7 +132,8 @@ pub enum Extract {
 
 /// Reads the keys of such a target.
 pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<HttpTarget> {
-    let url = fields.required("url", problems).and_then(|node| url(node, problems));
+    let place = fields.required("url", problems);
+    let url = place.and_then(|node| url(node, problems));
     let words = [("POST", "POST"), ("PUT", "PUT"), ("PATCH", "PATCH")];
     let method = fields.choice("method", problems, &words);
     let path = fields.parsed("path", problems, PathTemplate::parse);
@@ -150,6 +152,12 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
     let answers = answers(fields.optional("answers"), problems);
     let reference = fields.optional("reference").and_then(|node| extract(node, problems));
     let error = fields.optional("error").and_then(|node| extract(node, problems));
+    if let (Some(node), Some(Secret::Plain(text))) = (place, &url)
+        && let Some(host) = host_in_the_clear(text)
+        && let Some(why) = in_the_clear(host, auth.is_some(), tls != Tls::default())
+    {
+        problems.advise(node.mark, format!("url: {why}"), "use `https://`");
+    }
     Some(HttpTarget {
         url: url?,
         method: method.unwrap_or("POST"),
@@ -182,6 +190,28 @@ fn url(node: &Node, problems: &mut Problems) -> Option<Secret> {
         }
     }
     Some(secret)
+}
+
+/// The host of an `http://` url.
+fn host_in_the_clear(url: &str) -> Option<&str> {
+    let authority = url.strip_prefix("http://")?.split(['/', '?', '#']).next()?;
+    match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => authority.split(':').next(),
+    }
+}
+
+/// Why a target must not be reached over `http://`, if so. The host stands without brackets. What
+/// stays on this machine passes nobody.
+pub fn in_the_clear(host: &str, auth: bool, tls: bool) -> Option<&'static str> {
+    let here = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
+    if tls {
+        Some("`tls` is for an `https://` url, and this one is `http://`")
+    } else if auth && !here {
+        Some("`auth` over `http://` would show the credential to everybody on the way")
+    } else {
+        None
+    }
 }
 
 fn auth(node: &Node, problems: &mut Problems) -> Option<Auth> {
@@ -324,4 +354,47 @@ fn extract(node: &Node, problems: &mut Problems) -> Option<Extract> {
         problems.add(mark, "one of `header: NAME`, `json: PATH` and `text: true` is expected");
     }
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::SourceFile;
+
+    #[test]
+    fn no_credential_goes_over_the_network_in_the_clear() {
+        const BEARER: &str = "auth: { bearer: { file: token } }";
+        const TLS: &str = "tls: { ca: ca.pem }";
+        for (url, keys, refused) in [
+            ("https://erp.example/x", BEARER, false),
+            ("https://erp.example/x", TLS, false),
+            ("http://erp.example/x", "dedupes: id", false),
+            ("http://erp.example:80/x", BEARER, true),
+            ("http://10.0.0.1?x", BEARER, true),
+            ("http://[::2]:80", BEARER, true),
+            ("http://localhost.example/", BEARER, true),
+            ("http://localhost:8080/x", BEARER, false),
+            ("http://127.0.0.9/", BEARER, false),
+            ("http://[::1]:80", BEARER, false),
+            ("http://localhost/", TLS, true),
+            ("http://erp.example/", TLS, true),
+        ] {
+            let problems = problems(url, keys);
+            assert_eq!(problems.len(), usize::from(refused), "{url} {keys}: {problems:#?}");
+        }
+    }
+
+    fn problems(url: &str, keys: &str) -> Vec<crate::diagnostic::Diagnostic> {
+        let text = format!(
+            "version: 1
+agent: {{ name: test, instance: \"001\", data_dir: data }}
+sources: {{ vms: {{ type: amqp, url: x, queue: q }} }}
+targets: {{ erp: {{ type: http, url: \"{url}\", {keys} }} }}
+routes: []
+"
+        );
+        let mut problems = Problems::new(SourceFile::new("waybill.yaml", text));
+        read::config(&mut problems);
+        problems.into_list()
+    }
 }

@@ -12,8 +12,9 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Url};
 use sha2::{Digest as _, Sha256};
 
-use crate::config::http::{Auth, Extract, HttpTarget, Meaning, Timeouts};
+use crate::config::http::{Auth, Extract, HttpTarget, Meaning, Timeouts, in_the_clear};
 use crate::config::secret::{Secret, SecretError};
+use crate::config::tls::Tls;
 use crate::event::Digest;
 use crate::target::http::answer;
 use crate::tls::{Material, TlsError};
@@ -33,6 +34,9 @@ pub(super) enum SessionError {
     /// The address is none. It is not quoted: somebody may have put a password into it.
     #[error("the url is none: `https://HOST/PATH` without user and password is expected")]
     Url,
+    /// It would carry in the clear what is nobody's business.
+    #[error("url: {0}")]
+    Clear(&'static str),
     /// A header cannot hold that.
     #[error("`{0}` holds characters that no header may have")]
     Header(String),
@@ -95,6 +99,13 @@ impl Materials {
         let plain = url.username().is_empty() && url.password().is_none();
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
             return Err(SessionError::Url);
+        }
+        if url.scheme() == "http" {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            let tls = config.tls != Tls::default();
+            if let Some(why) = in_the_clear(host, config.auth.is_some(), tls) {
+                return Err(SessionError::Clear(why));
+            }
         }
         let mut headers = HeaderMap::new();
         for (key, value) in &config.headers {
@@ -296,6 +307,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::config::{TargetKind, read};
+    use crate::diagnostic::{Problems, SourceFile};
 
     #[test]
     fn a_credential_counts_as_good_for_a_minute_after_it_was_accepted() {
@@ -307,5 +320,39 @@ mod tests {
         proof.give(start + PROVEN);
         assert!(proof.holds(start + PROVEN));
         assert!(Proof::new(false).holds(start), "who says nothing of himself is not refused");
+    }
+
+    #[test]
+    fn an_address_from_a_file_shows_no_credential_to_the_network_either() {
+        let folder = tempfile::tempdir().unwrap();
+        for (url, keys, usable) in [
+            ("http://erp.example/", "auth: { bearer: geheim }", false),
+            ("HTTP://[::2]/", "auth: { bearer: geheim }", false),
+            ("http://127.0.0.1/", "tls: { ca: ca.pem }", false),
+            ("http://127.0.0.1/", "auth: { bearer: geheim }", true),
+            ("http://[::1]/", "auth: { bearer: geheim }", true),
+            ("http://erp.example/", "dedupes: id", true),
+        ] {
+            std::fs::write(folder.path().join("url"), url).unwrap();
+            let read = Materials::read(&config(keys), folder.path());
+            assert_eq!(read.is_ok(), usable, "{url} {keys}: {read:?}");
+            assert!(!format!("{read:?}").contains("geheim"));
+        }
+    }
+
+    fn config(keys: &str) -> HttpTarget {
+        let text = format!(
+            "version: 1
+agent: {{ name: test, instance: \"001\", data_dir: data }}
+sources: {{ vms: {{ type: amqp, url: x, queue: q }} }}
+targets: {{ erp: {{ type: http, url: {{ file: url }}, {keys} }} }}
+routes: []
+"
+        );
+        let mut problems = Problems::new(SourceFile::new("waybill.yaml", text));
+        match read::config(&mut problems).unwrap().targets.remove(0).kind {
+            TargetKind::Http(http) => *http,
+            other => panic!("{other:?}"),
+        }
     }
 }
