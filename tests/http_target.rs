@@ -421,6 +421,30 @@ async fn a_password_that_was_rotated_is_used_without_an_error_or_a_restart() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_being_written_is_not_used() {
+    let service = Service::start(|_| Reply::Status(200)).await;
+    let mut world = world(&service, "auth: { bearer: { file: token } }");
+    std::fs::write(world.path("token"), "one").unwrap();
+    let running = world.start();
+    let first = world.due("a", "x").await;
+    world.until_state(first, State::Delivered).await;
+    // Looks come once a second; whoever takes what one of them sees takes a part.
+    let (token, begun, mut part) = (world.path("token"), Instant::now(), 0_u32);
+    until("some looks have seen a part", || {
+        part += 1;
+        std::fs::write(&token, format!("part{part}")).unwrap();
+        std::future::ready(begun.elapsed() > Duration::from_millis(3500))
+    })
+    .await;
+    std::fs::write(&token, "one").unwrap();
+    let id = world.due("b", "x").await;
+    world.until_state(id, State::Delivered).await;
+    running.stop().await;
+    let seen = service.seen();
+    assert!(seen.iter().all(|one| one.header("authorization") == "Bearer one"), "{seen:#?}");
+}
+
+#[tokio::test]
 async fn an_api_key_goes_into_its_header_and_no_secret_is_shown() {
     let service = Service::start(|_| Reply::Status(403)).await;
     let keys = "auth: { header: { name: X-Api-Key, value: geheim } }, headers: { X-Plant: geheim }";

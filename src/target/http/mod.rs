@@ -12,7 +12,7 @@
 //!
 //! **Logins.** A credential that nobody has accepted yet, or not for a minute, is tried by one request
 //! alone; the others wait for it. Not every answer accepts it: see [`answer::proves`]. Refused, it is not tried again: [`Poster::keep`] looks at its files once a second,
-//! and the target waits until one of them was written anew.
+//! and the target waits until one of them was written anew and stands still.
 //!
 //! **The breaker.** After [`BREAKER`] failures in a row nothing counts any more, and the dispatcher
 //! sends one delivery as a probe from time to time, until one arrives.
@@ -71,6 +71,37 @@ enum State {
     Refused { stamp: Digest, why: String },
     /// Requests may be sent.
     Up(Arc<Session>),
+}
+
+impl State {
+    /// Of what was read last and could be used.
+    fn stamp(&self) -> Option<Digest> {
+        match self {
+            Self::Down(_) => None,
+            Self::Refused { stamp, .. } => Some(*stamp),
+            Self::Up(session) => Some(session.stamp()),
+        }
+    }
+}
+
+/// What the look before has seen.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// There was none.
+    First,
+    /// The stamp of what could be read.
+    Saw(Option<Digest>),
+}
+
+impl Look {
+    /// Whether what is there now is whole: two looks must agree, because files are written bit by
+    /// bit, and those that belong together one after the other. At the start nobody writes.
+    fn agrees(self, now: Digest) -> bool {
+        match self {
+            Self::First => true,
+            Self::Saw(before) => before == Some(now),
+        }
+    }
 }
 
 impl Poster {
@@ -179,8 +210,6 @@ impl Poster {
             // Nobody to lock, and nothing that could be corrected here.
             return Answer::Unavailable(reason);
         }
-        // It may have been rotated since it was read: then the new one is tried.
-        self.look();
         let shared = &self.shared;
         let refused = shared.state.send_if_modified(|state| match state {
             State::Up(now) if Arc::ptr_eq(now, session) => {
@@ -244,8 +273,9 @@ impl Poster {
 
     /// Looks at the secrets and certificates until `end` turns true.
     pub(super) async fn keep(self, mut end: watch::Receiver<bool>) {
+        let mut look = Look::First;
         while !*end.borrow() {
-            self.look();
+            look = self.look(look);
             tokio::select! {
                 () = sleep(CREDENTIAL_POLL) => {}
                 _ = end.changed() => {}
@@ -253,24 +283,31 @@ impl Poster {
         }
     }
 
-    /// Reads secrets and certificates, and replaces the session where they are others. Requests
-    /// under way end on the connections that they began on.
-    fn look(&self) {
+    /// Reads secrets and certificates, and replaces the session where they are others and stand
+    /// still. Requests under way end on the connections that they began on.
+    fn look(&self, before: Look) -> Look {
         let Shared { name, config, base, state, .. } = &*self.shared;
-        let opened = Materials::read(config, base).and_then(|materials| {
-            let known = match &*state.borrow() {
-                State::Up(session) => Some(session.stamp()),
-                State::Refused { stamp, .. } => Some(*stamp),
-                State::Down(_) => None,
-            };
-            let new = known != Some(materials.stamp);
+        let read = Materials::read(config, base);
+        let now = Look::Saw(read.as_ref().ok().map(|materials| materials.stamp));
+        let opened = read.and_then(|materials| {
+            let stamp = materials.stamp;
+            let new = state.borrow().stamp() != Some(stamp) && before.agrees(stamp);
             new.then(|| Session::open(config, materials)).transpose()
         });
         match opened {
             Ok(None) => {}
             Ok(Some(session)) => {
-                tracing::info!(target = %name, "target is ready");
-                state.send_replace(State::Up(Arc::new(session)));
+                // Looked at again: it may have been refused in the meantime.
+                let taken = state.send_if_modified(|state| {
+                    let new = state.stamp() != Some(session.stamp());
+                    if new {
+                        *state = State::Up(Arc::new(session));
+                    }
+                    new
+                });
+                if taken {
+                    tracing::info!(target = %name, "target is ready");
+                }
             }
             Err(error) => {
                 state.send_if_modified(|state| match state {
@@ -285,10 +322,25 @@ impl Poster {
                 });
             }
         }
+        now
     }
 }
 
 /// Of an answer that says: not now.
 fn busy(reason: Reason, after: Option<std::time::Duration>) -> Answer {
     Answer::Retry { why: Why::Busy, reason, after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_anew_is_taken_when_two_looks_agree() {
+        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
+        assert!(Look::First.agrees(one));
+        assert!(Look::Saw(Some(two)).agrees(two));
+        assert!(!Look::Saw(Some(one)).agrees(two), "it is being written");
+        assert!(!Look::Saw(None).agrees(two), "it was not there a moment ago");
+    }
 }
