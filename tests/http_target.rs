@@ -401,6 +401,23 @@ async fn an_answer_from_before_the_login_does_not_let_a_wrong_password_be_tried_
 }
 
 #[tokio::test]
+async fn what_waits_for_a_first_login_has_not_begun_when_the_agent_ends() {
+    let service = Service::start(|_| Reply::Silence).await;
+    let mut world = world(&service, BASIC);
+    std::fs::write(world.path("password"), "good").unwrap();
+    let names = keys(5);
+    let list: Vec<_> = names.iter().map(|key| (key.as_str(), "x")).collect();
+    let ids = world.many(&list).await;
+    let running = world.start();
+    until("the first is under way", || async { service.count() == 1 }).await;
+    let of = |state| ids.iter().filter(|id| world.state(**id) == state).count();
+    assert_eq!((of(State::Prepared), of(State::Due)), (1, 4));
+    running.stop().await;
+    assert_eq!((of(State::InDoubt), of(State::Due), service.count()), (1, 4, 1));
+    assert_eq!(ids.iter().map(|id| world.attempts(*id)).sum::<u32>(), 1);
+}
+
+#[tokio::test]
 async fn a_password_that_was_rotated_is_used_without_an_error_or_a_restart() {
     let service = Service::start(|_| Reply::Status(200)).await;
     let mut world = world(&service, "auth: { bearer: { file: token } }");

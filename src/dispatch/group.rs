@@ -1,4 +1,4 @@
-//! One group of deliveries on its way: prepare, commit, send, settle.
+//! One group of deliveries on its way: enter, prepare, commit, send, settle.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use crate::config::Retry;
 use crate::delivery::{Consignment, DeliveryId, Due, Outcome, Settlement};
 use crate::dispatch::{Ids, retry};
 use crate::journal::{CommitError, Journal};
-use crate::target::{Answer, Begun, Reason, Target, Why};
+use crate::target::{Answer, Begun, Entered, Reason, Target, Why};
 use crate::trace::{self, Trace};
 
 /// The pause before a settlement that the journal did not take is tried again.
@@ -63,14 +63,16 @@ pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let started = tokio::time::Instant::now();
     let (fresh, unmarked, traces, brought) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
     let mut way = Way { tools, heads, fresh, unmarked, traces, brought };
-    let list = way.prepare().await;
     let early = crate::fault::is_on("settle-before-rename");
-    if early {
-        let delivered = || Outcome::Delivered { reference: String::new() };
-        let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
-        settle(&way.tools, all).await;
+    let mut answers = Vec::new();
+    if let Some((target, list)) = way.prepare().await {
+        if early {
+            let delivered = || Outcome::Delivered { reference: String::new() };
+            let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
+            settle(&way.tools, all).await;
+        }
+        answers = way.send(target, list).await;
     }
-    let answers = if list.is_empty() { Vec::new() } else { way.send(list).await };
     crate::fault::point("before-settle");
     way.conclude(answers, early).await;
     crate::fault::point("after-settle");
@@ -91,9 +93,9 @@ struct Way {
 }
 
 impl Way {
-    /// Reads the consignments, makes the new ones ready and commits that. Returns those that may
-    /// be sent.
-    async fn prepare(&mut self) -> Vec<Consignment> {
+    /// Reads the consignments, waits for the target, makes the new ones ready and commits that.
+    /// Returns those that may be sent.
+    async fn prepare(&mut self) -> Option<(Entered, Vec<Consignment>)> {
         let ids: Vec<DeliveryId> = self.heads.iter().map(|due| due.id).collect();
         let journal = self.tools.journal.clone();
         let read = tokio::task::spawn_blocking(move || journal.consignments(&ids)).await;
@@ -102,7 +104,7 @@ impl Way {
             Ok(Err(error)) => {
                 let down = |due: &Due| (due.id, Brought::Down(error.to_string()));
                 self.brought.extend(self.heads.iter().map(down));
-                return Vec::new();
+                return None;
             }
             Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
@@ -110,8 +112,20 @@ impl Way {
         self.traces = traces.collect();
         let (begun, fresh): (Vec<_>, Vec<_>) = list.into_iter().partition(|one| one.prepared);
         let mut ready = self.begun(begun).await;
+        if ready.is_empty() && fresh.is_empty() {
+            return None;
+        }
+        // Before anything is committed: what only waits for its turn is not in doubt after a kill.
+        let target = match self.tools.target.enter(self.tools.stop.clone()).await {
+            Ok(target) => target,
+            Err(answer) => {
+                let all = ready.iter().chain(&fresh).map(|one| (one.id, answer.clone())).collect();
+                self.conclude(all, false).await;
+                return None;
+            }
+        };
         let (mut new, mut answers) = (Vec::new(), Vec::new());
-        for (consignment, result) in self.tools.target.prepare(fresh).await {
+        for (consignment, result) in target.prepare(fresh).await {
             match result {
                 Ok(()) => new.push(consignment),
                 Err(answer) => answers.push((consignment.id, answer)),
@@ -122,7 +136,7 @@ impl Way {
             new = self.mark(new).await;
         }
         ready.extend(new);
-        ready
+        (!ready.is_empty()).then_some((target, ready))
     }
 
     /// Commits that these are about to be sent. Returns those of which it is durable.
@@ -139,11 +153,11 @@ impl Way {
         new
     }
 
-    async fn send(&mut self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
+    async fn send(&mut self, target: Entered, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
         let unmarked = list.iter().filter(|one| !one.prepared).map(|one| one.id);
         self.unmarked = unmarked.filter(|id| !self.fresh.contains(id)).collect();
         let answers = tokio::select! {
-            answers = self.tools.target.send(list) => answers,
+            answers = target.send(list) => answers,
             never = self.mark_at_the_end() => match never {},
         };
         if *self.tools.stop.borrow() {

@@ -286,6 +286,8 @@ impl Dispatcher {
             }
         }
         match down.or_else(|| self.reached.failing().map(|reason| reason.text)) {
+            // What was not begun any more says nothing of the target.
+            Some(_) if *self.stop.borrow() => {}
             Some(reason) => self.target_down(running, &reason),
             None => {
                 if running.failures > 0 {

@@ -16,7 +16,7 @@ use crate::config::{self, OnDoubt, TargetKind};
 use crate::delivery::{Consignment, DeliveryId};
 use crate::target::amqp::Publisher;
 use crate::target::file::{FileError, Folder};
-use crate::target::http::Poster;
+use crate::target::http::{Pass, Poster};
 
 /// A target.
 #[derive(Clone, Debug)]
@@ -27,6 +27,17 @@ pub enum Target {
     Amqp(Publisher),
     /// A URL.
     Http(Poster),
+}
+
+/// A target that may be sent to, once; given back by being dropped.
+#[derive(Debug)]
+pub enum Entered {
+    /// A folder.
+    File(Folder),
+    /// An exchange.
+    Amqp(Publisher),
+    /// A URL.
+    Http(Pass),
 }
 
 /// What a target says of one consignment.
@@ -181,40 +192,14 @@ impl Target {
         !matches!(self, Self::Http(_))
     }
 
-    /// The step before the point of no return. What it is done for is committed as *prepared*
-    /// before [`Self::send`].
-    pub async fn prepare(&self, list: Vec<Consignment>) -> Vec<(Consignment, Result<(), Answer>)> {
-        let ready = match self {
-            Self::File(folder) => {
-                let folder = folder.clone();
-                return blocking(move || {
-                    let results = folder.prepare(&list);
-                    let answers = results.into_iter().map(|result| result.map_err(prepare_answer));
-                    list.into_iter().zip(answers).collect()
-                })
-                .await;
-            }
-            Self::Amqp(publisher) => publisher.ready(),
-            Self::Http(poster) => poster.ready(),
-        };
-        list.into_iter().map(|one| (one, ready.clone())).collect()
-    }
-
-    /// The last step. One answer for each consignment, in any order.
-    pub async fn send(&self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
-        match self {
-            Self::File(folder) => {
-                let folder = folder.clone();
-                blocking(move || {
-                    let results = folder.publish(&list);
-                    let ids = list.into_iter().map(|consignment| consignment.id);
-                    ids.zip(results.into_iter().map(publish_answer)).collect()
-                })
-                .await
-            }
-            Self::Amqp(publisher) => publisher.send(list).await,
-            Self::Http(poster) => poster.send(list).await,
-        }
+    /// Waits until it may be sent to, where that is one after another. Gives up when `stop` turns
+    /// true: what only waits has not begun.
+    pub async fn enter(&self, stop: watch::Receiver<bool>) -> Result<Entered, Answer> {
+        Ok(match self {
+            Self::File(folder) => Entered::File(folder.clone()),
+            Self::Amqp(publisher) => Entered::Amqp(publisher.clone()),
+            Self::Http(poster) => Entered::Http(poster.enter(stop).await?),
+        })
     }
 
     /// Whether anything can be sent, as far as is known without trying.
@@ -251,6 +236,44 @@ impl Target {
             Self::File(_) => {}
             Self::Amqp(publisher) => publisher.keep(end, pause).await,
             Self::Http(poster) => poster.keep(end).await,
+        }
+    }
+}
+
+impl Entered {
+    /// The step before the point of no return. What it is done for is committed as *prepared*
+    /// before [`Self::send`].
+    pub async fn prepare(&self, list: Vec<Consignment>) -> Vec<(Consignment, Result<(), Answer>)> {
+        let ready = match self {
+            Self::File(folder) => {
+                let folder = folder.clone();
+                return blocking(move || {
+                    let results = folder.prepare(&list);
+                    let answers = results.into_iter().map(|result| result.map_err(prepare_answer));
+                    list.into_iter().zip(answers).collect()
+                })
+                .await;
+            }
+            Self::Amqp(publisher) => publisher.ready(),
+            // Whoever has entered may send.
+            Self::Http(_) => Ok(()),
+        };
+        list.into_iter().map(|one| (one, ready.clone())).collect()
+    }
+
+    /// The last step. One answer for each consignment, in any order.
+    pub async fn send(self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
+        match self {
+            Self::File(folder) => {
+                blocking(move || {
+                    let results = folder.publish(&list);
+                    let ids = list.into_iter().map(|consignment| consignment.id);
+                    ids.zip(results.into_iter().map(publish_answer)).collect()
+                })
+                .await
+            }
+            Self::Amqp(publisher) => publisher.send(list).await,
+            Self::Http(pass) => pass.send(list).await,
         }
     }
 }

@@ -10,9 +10,10 @@
 //! | the connection was lost, or the time was up, before the answer began | in doubt |
 //! | the answer began and did not end | as its status says |
 //!
-//! **Logins.** A credential that nobody has accepted yet, or not for a minute, is tried by one request
-//! alone; the others wait for it. Not every answer accepts it: see [`answer::proves`]. Refused, it is not tried again: [`Poster::keep`] looks at its files once a second,
-//! and the target waits until one of them was written anew and stands still.
+//! **Logins.** A credential that nobody has accepted yet, or not for a minute, is tried by one
+//! request alone; the others wait for it. Not every answer accepts it: see [`answer::proves`].
+//! Refused, it is not tried again: [`Poster::keep`] looks at its files once a second, and the target
+//! waits until one of them was written anew and stands still.
 //!
 //! **The breaker.** After [`BREAKER`] failures in a row nothing counts any more, and the dispatcher
 //! sends one delivery as a probe from time to time, until one arrives.
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use tokio::sync::{Mutex, MutexGuard, watch};
+use tokio::sync::{Mutex, OwnedMutexGuard, watch};
 use tokio::time::sleep;
 
 use crate::amqp::CREDENTIAL_POLL;
@@ -58,7 +59,7 @@ struct Shared {
     clock: fn() -> Timestamp,
     state: watch::Sender<State>,
     /// Held by the one request that tries a credential.
-    first: Mutex<()>,
+    first: Arc<Mutex<()>>,
     /// Failures since the last answer that was none.
     failures: AtomicU32,
 }
@@ -71,6 +72,44 @@ enum State {
     Refused { stamp: Digest, why: String },
     /// Requests may be sent.
     Up(Arc<Session>),
+}
+
+/// The right to send one request.
+#[derive(Debug)]
+pub struct Pass {
+    poster: Poster,
+    session: Arc<Session>,
+    /// Where this request tries the credential for all.
+    first: Option<OwnedMutexGuard<()>>,
+}
+
+impl Pass {
+    /// Sends what it was taken for: one delivery, since deliveries to a URL form no groups.
+    pub(super) async fn send(self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
+        let answers = join_all(list.iter().map(async |one| (one.id, self.one(one).await))).await;
+        // Now others may enter.
+        drop(self.first);
+        answers
+    }
+
+    async fn one(&self, consignment: &Consignment) -> Answer {
+        let Self { poster, session, .. } = self;
+        let answer = match session.exchange(consignment, (poster.shared.clock)()).await {
+            exchange::Outcome::Answered { answer, proof } => {
+                if proof {
+                    session.prove();
+                }
+                answer
+            }
+            exchange::Outcome::Unheard(answer) => answer,
+            exchange::Outcome::Refused(reason) => poster.refused(session, reason),
+            exchange::Outcome::Disowned(reason) => {
+                poster.renew(session);
+                Answer::InDoubt(reason)
+            }
+        };
+        poster.count(answer)
+    }
 }
 
 impl State {
@@ -113,7 +152,7 @@ impl Poster {
         clock: fn() -> Timestamp,
     ) -> Self {
         let (sender, state) = watch::channel(State::Down("not ready yet".to_owned()));
-        let (first, failures) = (Mutex::default(), AtomicU32::default());
+        let (first, failures) = (Arc::default(), AtomicU32::default());
         let shared = Shared { name, config, base, clock, state: sender, first, failures };
         Self { shared: Arc::new(shared), state }
     }
@@ -150,47 +189,24 @@ impl Poster {
         }
     }
 
-    /// Sends each consignment. One answer for each.
-    pub(super) async fn send(&self, list: Vec<Consignment>) -> Vec<(DeliveryId, Answer)> {
-        join_all(list.iter().map(async |one| (one.id, self.one(one).await))).await
-    }
-
-    async fn one(&self, consignment: &Consignment) -> Answer {
-        let (session, first) = match self.enter().await {
-            Ok(entered) => entered,
-            Err(answer) => return answer,
-        };
-        let answer = session.exchange(consignment, (self.shared.clock)()).await;
-        let answer = match answer {
-            exchange::Outcome::Answered { answer, proof } => {
-                if proof {
-                    session.prove();
-                }
-                answer
-            }
-            exchange::Outcome::Unheard(answer) => answer,
-            exchange::Outcome::Refused(reason) => self.refused(&session, reason),
-            exchange::Outcome::Disowned(reason) => {
-                self.renew(&session);
-                Answer::InDoubt(reason)
-            }
-        };
-        drop(first);
-        self.count(answer)
-    }
-
     /// A session, and the right to be the first of it where nobody was yet.
-    async fn enter(&self) -> Result<(Arc<Session>, Option<MutexGuard<'_, ()>>), Answer> {
+    pub(super) async fn enter(&self, mut stop: watch::Receiver<bool>) -> Result<Pass, Answer> {
         loop {
             let session = self.session()?;
             if session.is_proven() {
-                return Ok((session, None));
+                return Ok(Pass { poster: self.clone(), session, first: None });
             }
-            let first = self.shared.first.lock().await;
+            let first = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => {
+                    return Err(Answer::Unavailable("it was not its turn before the end".into()));
+                }
+                first = self.shared.first.clone().lock_owned() => first,
+            };
             // Whoever was first has proven it, or it is gone.
             let now = self.session()?;
             if Arc::ptr_eq(&session, &now) && !now.is_proven() {
-                return Ok((now, Some(first)));
+                return Ok(Pass { poster: self.clone(), session: now, first: Some(first) });
             }
         }
     }
