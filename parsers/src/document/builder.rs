@@ -56,12 +56,14 @@ impl Builder {
 
     /// Puts a copy of `node` and all below it, under `name`.
     pub fn copy(&mut self, node: Node<'_>, name: &str) {
-        if node.is_scalar() || node.kind() == Kind::Null {
+        let mut children = node.children().peekable();
+        // A composite element is a field, and has fields below it.
+        if children.peek().is_none() && !node.is_container() {
             self.put(node.kind(), name, node.text(), node.offset());
             return;
         }
         self.open(node.kind(), name, node.offset());
-        for child in node.children() {
+        for child in children {
             self.copy(child, child.name());
         }
         self.close();

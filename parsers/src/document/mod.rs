@@ -210,7 +210,11 @@ impl<'a> Node<'a> {
 
     /// Whether the node carries a value of its own (text, number, bool, field, attribute).
     pub fn is_scalar(self) -> bool {
-        !matches!(self.kind(), Kind::Group | Kind::Segment | Kind::List | Kind::Null)
+        !self.is_container() && self.kind() != Kind::Null
+    }
+
+    fn is_container(self) -> bool {
+        matches!(self.kind(), Kind::Group | Kind::Segment | Kind::List)
     }
 }
 
@@ -278,6 +282,19 @@ mod tests {
         let document = sample();
         let mut builder = Builder::new();
         builder.copy(document.root(), "");
+        assert_eq!(builder.finish(), document);
+    }
+
+    #[test]
+    fn a_copy_keeps_the_components_of_a_composite_element() {
+        let mut builder = Builder::new();
+        builder.open(Kind::Segment, "UNH", 0);
+        builder.put(Kind::Field, "", "1", 4);
+        builder.open(Kind::Field, "", 6);
+        builder.put(Kind::Field, "", "IFTSTA", 6);
+        builder.put(Kind::Field, "", "D", 13);
+        let document = builder.finish();
+        builder.copy(document.root(), "UNH");
         assert_eq!(builder.finish(), document);
     }
 
