@@ -16,7 +16,7 @@ use std::hint::black_box;
 use edifact_parser::{EdifactHandler, EdifactStreamParser};
 use rustix::time::{ClockId, clock_gettime};
 use waybill_parsers::segment::{Part, Segments, Separators};
-use waybill_parsers::{Limits, edifact, x12};
+use waybill_parsers::{Document, Limits, edifact, x12};
 
 /// Runs of each, of which the median counts.
 const RUNS: usize = 9;
@@ -29,7 +29,8 @@ fn main() {
     table.row("memchr, segment ends", || memchr::memchr_iter(b'\'', &bytes).count());
     table.row("hand tokenizer", || hand::<b'+', b':', b'?', b'\''>(&bytes));
     table.row("Segments", || segments(&bytes, Separators::EDIFACT));
-    table.row("edifact::Reader, full documents", || edifact_documents(&bytes));
+    table.row("edifact::Reader, full documents", || edifact_documents(&bytes, |_| 1));
+    table.row("  and every element read", || edifact_documents(&bytes, walked));
     table.row("crate edifact-parser, events", || edifact_parser_events(&bytes));
     table.row("crate edifact-rs, segments", || edifact_rs_segments(&bytes));
     let documents = edifact_messages(&bytes);
@@ -42,7 +43,8 @@ fn main() {
     table.row("memchr, segment ends", || memchr::memchr_iter(b'~', &bytes).count());
     table.row("hand tokenizer", || hand::<b'*', b'>', b'~', b'~'>(&bytes));
     table.row("Segments", || segments(&bytes, Separators::X12));
-    table.row("x12::Reader, full documents", || x12_documents(&bytes));
+    table.row("x12::Reader, full documents", || x12_documents(&bytes, |_| 1));
+    table.row("  and every element read", || x12_documents(&bytes, walked));
     let documents = x12_sets(&bytes);
     table.row("x12::Writer", || x12_written(&documents));
     table.print();
@@ -131,14 +133,19 @@ fn segments(bytes: &[u8], separators: Separators) -> usize {
     count
 }
 
-fn edifact_documents(bytes: &[u8]) -> usize {
+fn edifact_documents(bytes: &[u8], of: fn(&Document) -> usize) -> usize {
     let reader = edifact::Reader::new(bytes, edifact::ReadOptions::default());
-    reader.map(|part| part.unwrap().reading().document.len()).sum()
+    reader.map(|part| of(black_box(&part.unwrap().reading().document))).sum()
 }
 
-fn x12_documents(bytes: &[u8]) -> usize {
+fn x12_documents(bytes: &[u8], of: fn(&Document) -> usize) -> usize {
     let reader = x12::Reader::new(bytes, x12::ReadOptions::default());
-    reader.map(|part| part.unwrap().reading().document.len()).sum()
+    reader.map(|part| of(black_box(&part.unwrap().reading().document))).sum()
+}
+
+/// The text of every node of a document, which is what a reader of it can do most.
+fn walked(document: &Document) -> usize {
+    document.root().descendants().map(|node| black_box(node.text()).len()).sum()
 }
 
 struct Counter(usize);
@@ -168,12 +175,12 @@ fn edifact_rs_segments(bytes: &[u8]) -> usize {
     interchanges.map(|part| edifact_rs::from_bytes(part).filter(Result::is_ok).count()).sum()
 }
 
-fn edifact_messages(bytes: &[u8]) -> Vec<waybill_parsers::Document> {
+fn edifact_messages(bytes: &[u8]) -> Vec<Document> {
     let reader = edifact::Reader::new(bytes, edifact::ReadOptions::default());
     reader.filter_map(|part| Some(part.unwrap().into_message()?.document)).collect()
 }
 
-fn edifact_written(documents: &[waybill_parsers::Document]) -> usize {
+fn edifact_written(documents: &[Document]) -> usize {
     let mut out = Vec::new();
     let mut writer = edifact::Writer::new(edifact::WriteOptions::default(), &mut out);
     assert!(documents.iter().all(|document| writer.message(document).is_empty()));
@@ -181,13 +188,13 @@ fn edifact_written(documents: &[waybill_parsers::Document]) -> usize {
     out.len()
 }
 
-fn x12_sets(bytes: &[u8]) -> Vec<waybill_parsers::Document> {
+fn x12_sets(bytes: &[u8]) -> Vec<Document> {
     let reader = x12::Reader::new(bytes, x12::ReadOptions::default());
     let sets = reader.map(|part| part.unwrap()).filter_map(Part::into_message);
     sets.map(|reading| reading.document).collect()
 }
 
-fn x12_written(documents: &[waybill_parsers::Document]) -> usize {
+fn x12_written(documents: &[Document]) -> usize {
     let mut out = Vec::new();
     let mut writer = x12::Writer::new(x12::WriteOptions::default(), &mut out);
     assert!(documents.iter().all(|document| writer.set(document).is_empty()));

@@ -8,7 +8,7 @@ mod transcode;
 
 use std::fmt;
 
-pub(crate) use transcode::{Spot, Transcode};
+pub(crate) use transcode::{Simple, Spot, Transcode};
 
 /// A character encoding.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

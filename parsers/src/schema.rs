@@ -77,6 +77,8 @@ pub struct Element {
     /// Whether children that are not declared are allowed.
     pub open: bool,
     pub(crate) children: Vec<ElementId>,
+    /// Those of them that are segments.
+    pub(crate) segments: Vec<ElementId>,
 }
 
 impl Element {
@@ -96,12 +98,18 @@ impl Element {
             qualified: false,
             open: false,
             children: Vec::new(),
+            segments: Vec::new(),
         }
     }
 
     /// The elements declared below this one, in their order.
     pub fn children(&self) -> &[ElementId] {
         &self.children
+    }
+
+    /// The segments among them.
+    pub(crate) fn segments(&self) -> &[ElementId] {
+        &self.segments
     }
 }
 
@@ -147,9 +155,13 @@ impl Schema {
     /// Declares `element` as the last child of `parent`.
     pub fn add(&mut self, parent: ElementId, element: Element) -> ElementId {
         let id = ElementId(self.elements.len() as u32);
+        let is_segment = element.kind == Kind::Segment;
         self.elements.push(element);
         if let Some(parent) = self.elements.get_mut(parent.0 as usize) {
             parent.children.push(id);
+            if is_segment {
+                parent.segments.push(id);
+            }
         }
         id
     }
@@ -162,6 +174,11 @@ impl Schema {
     /// The element at `id`; the root where `id` is of another schema.
     pub fn element(&self, id: ElementId) -> &Element {
         self.elements.get(id.0 as usize).unwrap_or(&self.elements[0])
+    }
+
+    /// The element at a position in declaration order.
+    pub(crate) fn at(&self, index: usize) -> Option<&Element> {
+        self.elements.get(index)
     }
 
     /// Every element with its place, in declaration order, the root first.

@@ -15,8 +15,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use waybill_parsers::{
-    Document, Encoding, FrameError, Limits, Reading, Schema, Severity, csv, fixed, idoc, json, vda,
-    xml,
+    Builder, Document, Encoding, FrameError, Limits, Reading, Schema, Severity, csv, fixed, idoc,
+    json, vda, xml,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -262,6 +262,18 @@ fn check_cases(format: Format) {
     }
 }
 
+/// What is packed in a document is the same, node by node, where nothing is.
+fn check_copy(document: &Document) {
+    let mut builder = Builder::new();
+    builder.copy(document.root(), document.root().name());
+    let copy = builder.finish();
+    assert_eq!((&copy, copy.len()), (document, document.len()));
+    for (node, copied) in document.root().descendants().zip(copy.root().descendants()) {
+        assert_eq!(node.offset(), copied.offset(), "{node:?}");
+        assert_eq!(document.node(node.id()).text(), copied.text());
+    }
+}
+
 /// Whatever the bytes are, reading ends, within its limits, with spans in their order.
 fn check_laws(format: Format, bytes: &[u8], limits: &Limits, types: &Arc<idoc::Types>) {
     let outcome = format.read(bytes, limits, types);
@@ -276,6 +288,7 @@ fn check_laws(format: Format, bytes: &[u8], limits: &Limits, types: &Arc<idoc::T
         for node in reading.document.root().descendants() {
             assert!(node.offset() <= 2 * size, "{node:?} at {} of {size}", node.offset());
         }
+        check_copy(&reading.document);
         // A record may add all its fields after the last check.
         assert!(reading.document.len() <= limits.nodes + 1000);
     }

@@ -313,3 +313,44 @@ fn limits_hold() {
     let bomb = "<!DOCTYPE x [<!ENTITY a \"aaaa\">]>".to_owned() + NOTE;
     assert_eq!(code(&bomb, limits), "dtd");
 }
+
+/// A segment of fields as they come: simple, empty, with a reference, in letters beyond ASCII, and
+/// one that is not declared.
+const FIELDS: &str = "<ZVEHREG01><IDOC BEGIN=\"1\"><EDI_DC40 SEGMENT=\"1\"><MANDT>100</MANDT>\
+    <DOCNUM>42</DOCNUM><IDOCTYP>ZVEHREG01</IDOCTYP></EDI_DC40><Z1VHHDR SEGMENT=\"1\">\n  \
+    <VIN>WAY1ZZZA6TB000017</VIN><EVTID/><STATUS>DLVD  </STATUS>\n<PLANT></PLANT><MODEL>A&amp;B</MODEL>\
+    <COLOR>grün</COLOR><NOSUCH>x</NOSUCH><Z1VHTXT SEGMENT=\"1\"/></Z1VHHDR></IDOC></ZVEHREG01>";
+
+#[test]
+fn a_field_is_the_same_whichever_way_it_is_found() {
+    let types = types();
+    let read = |text: &str| read_xml(text.as_bytes(), &types).remove(0).unwrap();
+    let plain = read(FIELDS);
+    let header = plain.document.root().child("Z1VHHDR").unwrap();
+    let text = |name: &str| header.child(name).map(|field| field.text().to_owned());
+    assert_eq!(text("STATUS").as_deref(), Some("DLVD"));
+    assert_eq!(text("MODEL").as_deref(), Some("A&B"));
+    assert_eq!(text("COLOR").as_deref(), Some("grün"));
+    assert_eq!((text("EVTID"), text("PLANT")), (None, None));
+    assert!(header.child("Z1VHTXT").is_some());
+    let places = |reading: &Reading| -> Vec<_> {
+        reading.problems.iter().map(|problem| (problem.code, problem.place.line)).collect()
+    };
+    assert!(places(&plain).contains(&("unknown-field", 3)));
+    // Behind a comment, a field is found by way of its tags and text.
+    let slowly = read(&FIELDS.replace("><", "><!----><"));
+    assert_eq!(slowly.document, plain.document);
+    assert_eq!(places(&slowly), places(&plain));
+}
+
+#[test]
+fn fields_across_the_end_of_what_was_read_are_whole() {
+    let types = types();
+    let plain = read_xml(FIELDS.as_bytes(), &types).remove(0).unwrap();
+    for room in 1..80 {
+        let input = BufReader::with_capacity(room, FIELDS.as_bytes());
+        let reader = idoc::xml::Reader::new(input, Arc::clone(&types), Limits::default());
+        let readings: Vec<_> = reader.map(|reading| reading.unwrap()).collect();
+        assert_eq!(readings.as_slice(), std::slice::from_ref(&plain), "{room}");
+    }
+}

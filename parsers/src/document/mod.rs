@@ -1,22 +1,36 @@
 //! The one tree that all formats share: the canonical data model.
 //!
-//! A [`Document`] is flat and owned: one `String` for all text, one vector of nodes in document
+//! A [`Document`] is flat and owned: one `String` for all text, one vector of slots in document
 //! order, one table of names. A node's subtree is the contiguous range `at..end`, so walking
 //! children is a jump over `end`, a whole document costs a handful of allocations, and no lifetime
 //! appears in any signature.
 //!
-//! Text is stored as its meaning: trimmed, unescaped. Numbers keep their source text; whoever
-//! computes with them chooses exact decimals. The raw bytes stay outside, named by
+//! Where the text of a segment means what it says, the segment is one slot, and its elements or
+//! fields are packed in it: their text stays where it is, and only its ends are kept (EDIFACT, X12),
+//! or not even these, as a layout of the type has them (IDoc, VDA). They are nodes as all others.
+//!
+//! Text is stored as its meaning: a node's text is trimmed and unescaped. Numbers keep their source
+//! text; whoever computes with them chooses exact decimals. The raw bytes stay outside, named by
 //! [`Reading::span`](crate::Reading).
 
 mod builder;
+mod layout;
 mod names;
+mod node;
+mod slot;
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::document::names::Names;
+use crate::document::slot::{Elements, Packed, Row, Slot};
 
 pub use builder::Builder;
+pub(crate) use builder::Room;
+pub use node::{Children, Node};
+
+pub(crate) use layout::{Fields, Layout, Layouts, trim_end, trimmed};
+pub(crate) use node::Tokens;
 
 /// What a node is.
 ///
@@ -50,28 +64,14 @@ pub enum Kind {
 
 /// The place of a node in its document. Only meaningful for the document that returned it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(u32);
+pub struct NodeId {
+    slot: u32,
+    packed: Packed,
+}
 
 impl NodeId {
     /// The root node of every document.
-    pub const ROOT: Self = Self(0);
-
-    /// The position in document order, from 0.
-    pub fn index(self) -> usize {
-        self.0 as usize
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    kind: Kind,
-    name: u32,
-    text_at: u32,
-    text_len: u32,
-    /// One past the last node of this subtree.
-    end: u32,
-    /// Byte offset in the source, from the first byte of the document.
-    offset: u32,
+    pub const ROOT: Self = Self { slot: 0, packed: 0 };
 }
 
 /// One document: a tree of [`Kind`]s with names and text.
@@ -79,7 +79,12 @@ struct Slot {
 pub struct Document {
     text: String,
     slots: Vec<Slot>,
-    names: Names,
+    /// Where tokens of packed elements end in the text.
+    marks: Vec<u32>,
+    /// Shared with other documents of the same reader as long as they have the same names.
+    names: Option<Arc<Names>>,
+    /// The layouts of packed fields.
+    layouts: Option<Arc<Layouts>>,
 }
 
 impl Document {
@@ -90,12 +95,12 @@ impl Document {
 
     /// The node at `id`; a node without name and text where `id` is of another document.
     pub fn node(&self, id: NodeId) -> Node<'_> {
-        Node { document: self, at: id.0 }
+        Node { document: self, at: id.slot, packed: id.packed }
     }
 
-    /// The number of nodes.
+    /// The number of nodes, counted.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.count(0)
     }
 
     /// Whether the document has no nodes at all (the default value).
@@ -105,18 +110,75 @@ impl Document {
 
     /// The heap bytes that this document holds.
     pub fn heap_bytes(&self) -> usize {
-        self.text.capacity() + self.slots.capacity() * size_of::<Slot>() + self.names.heap_bytes()
+        self.text.capacity()
+            + self.slots.capacity() * size_of::<Slot>()
+            + self.marks.capacity() * size_of::<u32>()
+            + self.names.as_ref().map_or(0, |names| names.heap_bytes())
     }
 
+    #[inline]
+    fn name(&self, id: u32) -> &str {
+        self.names.as_ref().map_or("", |names| names.text_of(id))
+    }
+
+    #[inline]
+    fn intern(&mut self, name: &str) -> u32 {
+        match self.names.as_ref().and_then(|names| names.find(name)) {
+            Some(id) => id,
+            None if name.is_empty() => 0,
+            None => Arc::make_mut(self.names.get_or_insert_default()).add(name),
+        }
+    }
+
+    /// The number of nodes in the slots from `from` on.
+    fn count(&self, from: usize) -> usize {
+        let slots = self.slots.get(from..).unwrap_or_default();
+        let packed = slots.iter().map(|slot| match slot.row {
+            Row::Single | Row::Declared => 0,
+            Row::Elements(_) | Row::Released(_) => self.elements(*slot).count(),
+            Row::Fields => self.fields(*slot).map_or(0, |fields| fields.count()),
+        });
+        slots.len() + packed.sum::<usize>()
+    }
+
+    #[inline]
     fn slot(&self, at: u32) -> Slot {
         self.slots.get(at as usize).copied().unwrap_or(Slot {
             kind: Kind::Null,
+            row: Row::Single,
             name: 0,
             text_at: 0,
             text_len: 0,
             end: at.saturating_add(1),
             offset: 0,
         })
+    }
+
+    #[inline]
+    fn elements(&self, slot: Slot) -> Elements<'_> {
+        let marks =
+            |from: usize| self.marks.get(from..=from + slot.text_len as usize).unwrap_or_default();
+        let from = slot.text_at as usize;
+        let (component, sources) = match slot.row {
+            Row::Elements(component) => (component, [].as_slice()),
+            Row::Released(component) => (component, marks(from + slot.text_len as usize + 1)),
+            Row::Single | Row::Declared | Row::Fields => (0, [].as_slice()),
+        };
+        Elements { text: &self.text, marks: marks(from), sources, component }
+    }
+
+    #[inline]
+    fn fields(&self, slot: Slot) -> Option<Fields<'_>> {
+        let from = slot.text_at as usize;
+        let text = self.text.get(from..from + slot.text_len as usize).unwrap_or("");
+        Some(Fields { text, layout: self.layouts.as_ref()?.at(slot.name)? })
+    }
+
+    /// The tag in front of packed elements.
+    #[inline]
+    fn tag(&self, slot: Slot) -> &str {
+        let end = self.marks.get(slot.text_at as usize).map_or(0, |mark| *mark as usize);
+        self.text.get(slot.name as usize..end).unwrap_or("")
     }
 }
 
@@ -135,117 +197,28 @@ impl fmt::Debug for Document {
 /// Two documents are equal when their trees are: kinds, names and text, not source offsets.
 impl PartialEq for Document {
     fn eq(&self, other: &Self) -> bool {
-        self.slots.len() == other.slots.len()
-            && (0..self.slots.len() as u32).all(|at| {
-                let (a, b) = (Node { document: self, at }, Node { document: other, at });
-                a.kind() == b.kind()
-                    && a.slot().end == b.slot().end
-                    && a.name() == b.name()
-                    && a.text() == b.text()
-            })
+        let (mut these, mut those) = (self.root().descendants(), other.root().descendants());
+        if self.is_empty() || other.is_empty() {
+            return self.is_empty() == other.is_empty();
+        }
+        // Equal kinds and texts in equal order, each with as many children, make equal trees.
+        let is_same = |a: Node<'_>, b: Node<'_>| {
+            a.kind() == b.kind()
+                && a.name() == b.name()
+                && a.text() == b.text()
+                && a.children().count() == b.children().count()
+        };
+        loop {
+            match (these.next(), those.next()) {
+                (Some(a), Some(b)) if is_same(a, b) => {}
+                (None, None) => return true,
+                _ => return false,
+            }
+        }
     }
 }
 
 impl Eq for Document {}
-
-/// A node of a [`Document`], borrowed.
-#[derive(Clone, Copy)]
-pub struct Node<'a> {
-    document: &'a Document,
-    at: u32,
-}
-
-impl<'a> Node<'a> {
-    fn slot(self) -> Slot {
-        self.document.slot(self.at)
-    }
-
-    /// The place in the document, to come back to this node later.
-    pub fn id(self) -> NodeId {
-        NodeId(self.at)
-    }
-
-    /// What the node is.
-    pub fn kind(self) -> Kind {
-        self.slot().kind
-    }
-
-    /// The name; empty for list items and for positional EDI elements.
-    pub fn name(self) -> &'a str {
-        self.document.names.text_of(self.slot().name)
-    }
-
-    /// The text; empty for containers and nulls.
-    pub fn text(self) -> &'a str {
-        let slot = self.slot();
-        let from = slot.text_at as usize;
-        self.document.text.get(from..from + slot.text_len as usize).unwrap_or("")
-    }
-
-    /// Where the node begins in the source, in bytes from the first byte of its document.
-    pub fn offset(self) -> usize {
-        self.slot().offset as usize
-    }
-
-    /// The direct children, in order.
-    pub fn children(self) -> Children<'a> {
-        Children { document: self.document, next: self.at + 1, end: self.slot().end }
-    }
-
-    /// The first child of that name.
-    pub fn child(self, name: &str) -> Option<Self> {
-        self.children().find(|child| child.name() == name)
-    }
-
-    /// The child at `index`, from 0, whatever its name.
-    pub fn nth(self, index: usize) -> Option<Self> {
-        self.children().nth(index)
-    }
-
-    /// Every node of this subtree in document order, this one first.
-    pub fn descendants(self) -> impl Iterator<Item = Self> {
-        let document = self.document;
-        (self.at..self.slot().end).map(move |at| Self { document, at })
-    }
-
-    /// Whether the node carries a value of its own (text, number, bool, field, attribute).
-    pub fn is_scalar(self) -> bool {
-        !self.is_container() && self.kind() != Kind::Null
-    }
-
-    fn is_container(self) -> bool {
-        matches!(self.kind(), Kind::Group | Kind::Segment | Kind::List)
-    }
-}
-
-impl fmt::Debug for Node<'_> {
-    /// Kind, name and place; never the text, which may be personal.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {:?} #{}", self.kind(), self.name(), self.at)
-    }
-}
-
-/// The direct children of a node. See [`Node::children`].
-#[derive(Clone)]
-pub struct Children<'a> {
-    document: &'a Document,
-    next: u32,
-    end: u32,
-}
-
-impl<'a> Iterator for Children<'a> {
-    type Item = Node<'a>;
-
-    fn next(&mut self) -> Option<Node<'a>> {
-        if self.next >= self.end {
-            return None;
-        }
-        let node = Node { document: self.document, at: self.next };
-        // A slot's end is always past it, so this advances whatever the document holds.
-        self.next = node.slot().end.max(self.next + 1);
-        Some(node)
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -298,6 +271,60 @@ mod tests {
         assert_eq!(builder.finish(), document);
     }
 
+    /// `NAD+BY+1:A+O'X+` in which `?` released the apostrophe.
+    fn packed() -> Document {
+        let mut builder = Builder::new();
+        builder.open(Kind::Group, "M", 0);
+        builder.put_elements(0, b':', [3, 6, 8, 10].into_iter(), 20);
+        builder.text("NAD+BY+1:A");
+        let ends = [(3, 3), (6, 6), (8, 8), (10, 10), (14, 15), (15, 16)];
+        builder.put_released("NAD+BY+1:A+O'X+", b':', &ends, 40);
+        builder.finish()
+    }
+
+    #[test]
+    fn packed_elements_are_nodes_as_all_others() {
+        let document = packed();
+        let mut builder = Builder::new();
+        builder.copy(document.root(), "M");
+        let copy = builder.finish();
+        assert_eq!((copy.len(), &copy), (document.len(), &document));
+        let nodes: Vec<_> = document.root().descendants().collect();
+        assert_eq!((nodes.len(), document.len()), (13, 13));
+        for (node, other) in nodes.iter().zip(copy.root().descendants()) {
+            assert_eq!((node.name(), node.offset()), (other.name(), other.offset()));
+            assert_eq!(document.node(node.id()).text(), other.text());
+        }
+    }
+
+    #[test]
+    fn a_packed_composite_has_its_components_below_it() {
+        let document = packed();
+        let segment = document.root().nth(1).unwrap();
+        assert_eq!((segment.name(), segment.children().count()), ("NAD", 4));
+        let party = segment.nth(1).unwrap();
+        let parts: Vec<_> = party.children().map(|part| (part.text(), part.offset())).collect();
+        assert_eq!((party.text(), parts), ("", vec![("1", 47), ("A", 49)]));
+        assert_eq!(party.descendants().count(), 3);
+        // What stands behind a release character is where it was in the source.
+        let last: Vec<_> = segment.children().skip(2).map(|e| (e.text(), e.offset())).collect();
+        assert_eq!(last, [("O'X", 51), ("", 56)]);
+    }
+
+    #[test]
+    fn a_header_is_copied_with_what_is_packed_in_it() {
+        let (header, mut builder) = (packed(), Builder::new());
+        builder.open(Kind::Group, "root", 0);
+        builder.put(Kind::Field, "before", "text", 0);
+        builder.put_header(&header);
+        let document = builder.finish();
+        let copy = document.root().nth(1).unwrap();
+        let texts =
+            |node: Node<'_>| node.descendants().map(|n| n.text().to_owned()).collect::<Vec<_>>();
+        assert_eq!(texts(copy), texts(header.root()));
+        assert!(copy.descendants().all(|node| node.offset() == 0));
+    }
+
     #[test]
     fn names_survive_growth_of_their_index() {
         let mut builder = Builder::new();
@@ -306,8 +333,8 @@ mod tests {
             builder.put(Kind::Text, &format!("name{}", n % 250), "x", n);
         }
         let document = builder.finish();
-        assert_eq!(document.names.len(), 250);
         assert_eq!(document.root().nth(499).unwrap().name(), "name249");
+        assert_eq!(document.names.unwrap().len(), 250);
     }
 
     #[test]

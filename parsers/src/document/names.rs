@@ -1,5 +1,6 @@
 //! The names of a document's nodes.
 
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
 /// Names, each stored once. Id 0 is the empty name; the others count up by first appearance.
@@ -15,6 +16,13 @@ pub(super) struct Names {
     /// Set once there are many names: keys come from outside, and whoever knows the hash could
     /// choose them to collide. The seed decides where ids are kept, never what they are.
     seed: Option<RandomState>,
+}
+
+impl fmt::Debug for Names {
+    /// How many; never the names, which may come from outside.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} names", self.len())
+    }
 }
 
 /// Entries of an index that a cheap hash without a seed may have.
@@ -41,21 +49,32 @@ impl Names {
         self.text.get(*from as usize..(*from + *len) as usize).unwrap_or("")
     }
 
-    pub(super) fn intern(&mut self, name: &str) -> u32 {
+    /// The number of a name that is there.
+    #[inline]
+    pub(super) fn find(&self, name: &str) -> Option<u32> {
         if name.is_empty() {
-            return 0;
+            return Some(0);
         }
+        let mask = self.index.len().checked_sub(1)?;
+        let mut at = self.hash(name) & mask;
+        loop {
+            match self.index[at] {
+                0 => return None,
+                id if self.text_of(id) == name => return Some(id),
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
+    /// Adds a name that is not there.
+    pub(super) fn add(&mut self, name: &str) -> u32 {
         if self.index.len() < (self.spans.len() + 1) * 2 {
             self.grow();
         }
         let mask = self.index.len() - 1;
         let mut at = self.hash(name) & mask;
-        loop {
-            match self.index[at] {
-                0 => break,
-                id if self.text_of(id) == name => return id,
-                _ => at = (at + 1) & mask,
-            }
+        while self.index[at] != 0 {
+            at = (at + 1) & mask;
         }
         self.spans.push((self.text.len() as u32, name.len() as u32));
         self.text.push_str(name);

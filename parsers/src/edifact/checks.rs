@@ -3,7 +3,7 @@
 use crate::edifact::rules;
 use crate::edifact::service;
 use crate::edifact::syntax::Syntax;
-use crate::segment::{Decoded, Level, Mode, Segment, place_in, place_of, value};
+use crate::segment::{Decoded, Level, Mode, Segment, place_in, place_of};
 
 /// Whether a segment needs the checks of [`check_text`]. Separators with nothing behind them are
 /// no reason in lenient mode, which does not report them.
@@ -16,30 +16,18 @@ pub(super) fn is_odd(segment: &Segment<'_>, how: Decoded, mode: Mode) -> bool {
         || !is_tag(segment.tag())
         || mode == Mode::Strict
         || segment.bytes().get(3) == Some(&separators.component)
-        || segment.is_escaped()
-            && separators.release.is_some_and(|byte| has_needless(segment, byte))
+        || segment.has_needless_release()
 }
 
 #[inline]
 pub(super) fn is_tag(tag: &[u8]) -> bool {
-    matches!(tag, [a, b, c] if [a, b, c].iter().all(|x| x.is_ascii_uppercase() || x.is_ascii_digit()))
+    // All three are looked at, as a branch for each costs more.
+    let is_part = |byte: u8| byte.is_ascii_uppercase() | byte.is_ascii_digit();
+    matches!(*tag, [a, b, c] if is_part(a) & is_part(b) & is_part(c))
 }
 
 pub(super) fn is_unusual_tag(tag: &[u8]) -> bool {
     (1..=8).contains(&tag.len()) && tag.iter().all(u8::is_ascii_alphanumeric)
-}
-
-fn has_needless(segment: &Segment<'_>, release: u8) -> bool {
-    let separators = segment.separators();
-    let mut rest = segment.bytes();
-    while let Some(at) = memchr::memchr(release, rest) {
-        match rest.get(at + 1) {
-            Some(byte) if separators.bytes().any(|separator| separator == *byte) => {}
-            _ => return true,
-        }
-        rest = rest.get(at + 2..).unwrap_or_default();
-    }
-    false
 }
 
 /// Reports what is wrong with the characters of a segment.
@@ -49,59 +37,59 @@ pub(super) fn check_text(
     syntax: &Syntax,
     (number, how): (u64, Decoded),
 ) {
-    let place = place_of(segment, number);
+    let place = || place_of(segment, number);
     let (tag, separators) = (segment.tag(), segment.separators());
     match how {
         Decoded::Exact => {}
         Decoded::AsUtf8 => {
             let message = "bytes that the declared set does not have; read as UTF-8";
-            level.report(rules::CHARACTER_SET, &place, message);
+            level.report(rules::CHARACTER_SET, &place(), message);
         }
         Decoded::AsLatin1 => {
             let message = "bytes that the declared set does not have; read as ISO 8859-1";
-            level.report(rules::CHARACTER_SET, &place, message);
+            level.report(rules::CHARACTER_SET, &place(), message);
         }
         Decoded::Replaced => {
             let message = "bytes that mean nothing in the declared set";
-            level.report(rules::UNKNOWN_CHARACTER, &place, message);
+            level.report(rules::UNKNOWN_CHARACTER, &place(), message);
         }
     }
     if !is_tag(tag) {
         let rule = if is_unusual_tag(tag) { rules::UNUSUAL_TAG } else { rules::NOT_A_SEGMENT };
-        level.report(rule, &place, "a tag is three capital letters or digits");
+        level.report(rule, &place(), "a tag is three capital letters or digits");
     }
     if segment.nesting().next().is_some() && syntax.is_version_4() {
-        level.report(rules::NESTING, &place, "nesting indication in version 4");
+        level.report(rules::NESTING, &place(), "nesting indication in version 4");
     }
     if segment.has_controls() && !syntax.separators.shifts {
         let is_control = |byte: &u8| *byte < b' ' && separators.bytes().all(|other| other != *byte);
         let at = segment.bytes().iter().position(is_control).unwrap_or(0);
         let message = "a control character in the data";
         let (element, component) = segment.position_of(at);
-        let place = place_in(&place, element, component, at);
+        let place = place_in(&place(), element, component, at);
         level.report(rules::CONTROL_CHARACTER, &place, message);
     }
-    if separators.release.is_some_and(|release| has_needless(segment, release)) {
+    if segment.has_needless_release() {
         let message = "a release character before an ordinary character";
-        level.report(rules::NEEDLESS_RELEASE, &place, message);
+        level.report(rules::NEEDLESS_RELEASE, &place(), message);
     }
     if !segment.is_terminated() {
         let rule = match tag {
             b"UNT" | b"UNE" | b"UNZ" => rules::UNTERMINATED_TRAILER,
             _ => rules::UNTERMINATED,
         };
-        level.report(rule, &place, "the input ends before the segment does");
+        level.report(rule, &place(), "the input ends before the segment does");
     }
     if segment.ends_with_separators() {
         let message = "separators with nothing behind them";
-        level.report(rules::TRAILING_SEPARATOR, &place, message);
+        level.report(rules::TRAILING_SEPARATOR, &place(), message);
     }
 }
 
 /// Checks the form of a service segment, and its characters.
 pub(super) fn check(level: &mut Level, segment: &Segment<'_>, syntax: &Syntax, number: u64) {
-    let place = place_of(segment, number);
     for fault in service::check(segment, syntax.is_version_4()) {
+        let place = place_of(segment, number);
         let at =
             segment.component(fault.element.saturating_sub(1), fault.component.saturating_sub(1));
         let place = place_in(&place, fault.element, fault.component, at.map_or(0, |raw| raw.at()));
@@ -119,19 +107,19 @@ pub(super) fn check(level: &mut Level, segment: &Segment<'_>, syntax: &Syntax, n
 /// Compares a trailer with its level.
 pub(super) fn trailer(level: &mut Level, segment: &Segment<'_>, count: u64, what: &str) {
     let number = if matches!(segment.tag(), b"UNT" | b"UNP") { level.count } else { 0 };
-    let place = place_of(segment, number);
     let declared = segment.component(0, 0).unwrap_or_default();
     if declared.as_number() != Some(count) {
-        let place = place_in(&place, 1, 0, declared.at());
+        let place = place_in(&place_of(segment, number), 1, 0, declared.at());
         level.report(
             rules::WRONG_COUNT,
             &place,
             format!("another count: there are {count} {what}"),
         );
     }
-    if value(segment, 1) != level.reference {
-        let at = segment.component(1, 0).map_or(0, |raw| raw.at());
+    let reference = segment.component(1, 0).unwrap_or_default();
+    if *reference.unescaped() != *level.reference {
+        let place = place_in(&place_of(segment, number), 2, 0, reference.at());
         let message = "not the reference of the header";
-        level.report(rules::WRONG_REFERENCE, &place_in(&place, 2, 0, at), message);
+        level.report(rules::WRONG_REFERENCE, &place, message);
     }
 }

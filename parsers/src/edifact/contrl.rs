@@ -9,7 +9,7 @@ use crate::document::{Builder, Document, Kind, Node};
 use crate::edifact::syntax::charset;
 use crate::edifact::syntax_errors::{Level, syntax_error};
 use crate::reading::{Problem, Reading, Severity};
-use crate::segment::{ENVELOPE, Part, copy_node, put_values};
+use crate::segment::{ENVELOPE, Part, put_values};
 
 /// The layout of a CONTRL message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -91,8 +91,8 @@ impl Contrl {
         builder.put(Kind::Field, "", text(unh, 0, 0), 0);
         if let Some(kind) = unh.nth(1) {
             let mut composite = Builder::new();
-            copy_node(&mut composite, kind);
-            copy_node(&mut builder, composite.finish().root());
+            composite.copy_header(kind);
+            builder.copy_header(composite.finish().root());
         }
         report.put(&mut builder);
         builder.close();
@@ -287,7 +287,7 @@ fn envelope(builder: &mut Builder, unb: Node<'_>, options: &ContrlOptions<'_>) {
 /// Copies an element of a header, from 0; an empty one where there is none.
 fn put_element(builder: &mut Builder, segment: Node<'_>, element: usize) {
     match segment.nth(element) {
-        Some(element) => copy_node(builder, element),
+        Some(element) => builder.copy_header(element),
         None => {
             builder.put(Kind::Field, "", "", 0);
         }
@@ -296,7 +296,7 @@ fn put_element(builder: &mut Builder, segment: Node<'_>, element: usize) {
 
 fn put_all(builder: &mut Builder, documents: &[Document]) {
     for document in documents {
-        document.root().children().for_each(|child| copy_node(builder, child));
+        document.root().children().for_each(|child| builder.copy_header(child));
     }
 }
 

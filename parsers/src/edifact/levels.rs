@@ -8,7 +8,7 @@ use crate::edifact::state::{Group, Interchange};
 use crate::edifact::syntax::{Repetition, Syntax, charset, is_airline};
 use crate::reading::{Place, Reading};
 use crate::segment::{
-    Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, copy_node, place_of, put_segment, value,
+    Charset, ENVELOPE, GROUP, Level, Nodes, Part, Segment, place_of, put_segment, value,
 };
 
 impl State {
@@ -197,7 +197,7 @@ fn with_segment(
     let mut builder = Builder::new();
     builder.open(Kind::Group, envelope.root().name(), 0);
     for child in envelope.root().children() {
-        copy_node(&mut builder, child);
+        builder.copy_header(child);
     }
     // Headers stand before the documents that they are copied into.
     put_segment(&mut builder, segment, syntax.charset, 0, nodes);

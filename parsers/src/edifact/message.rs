@@ -6,7 +6,7 @@ use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
 use crate::edifact::syntax::service_string;
 use crate::reading::{FrameError, Place};
-use crate::segment::{Part, Rule, Segment, copy_node, end_of, place_of, put_segment, value};
+use crate::segment::{Part, Rule, Segment, end_of, place_of, put_segment, value};
 
 /// The field that holds the object of a package.
 pub(super) const OBJECT: &str = "object";
@@ -85,7 +85,7 @@ impl State {
         let size = offset + segment.bytes().len() as u64;
         let limits = &self.options.limits;
         if size > limits.document.min(u32::MAX as usize) as u64
-            || level.builder.len() >= limits.nodes
+            || !level.builder.has_room(limits.nodes)
         {
             return Err(too_large(&segment, size, self.options.limits.document));
         }
@@ -104,28 +104,25 @@ impl State {
         self.close_message();
         let syntax = self.syntax;
         let mut level = self.level(segment.place());
-        let (nodes, text) = self.room;
-        level.builder = Builder::with_capacity(nodes, text);
+        level.builder = Builder::with_room(&self.room);
         level.reference = value(&segment, 0);
-        let kind = value(&segment, 1);
-        let name = String::from_utf8_lossy(&kind).into_owned();
-        level.builder.open(Kind::Group, &name, 0);
+        let kind = segment.component(1, 0).unwrap_or_default().unescaped();
+        level.builder.open(Kind::Group, &String::from_utf8_lossy(&kind), 0);
         let interchange = self.interchange_at(&segment);
-        let envelope = interchange.envelope.root();
-        copy_node(&mut level.builder, envelope);
-        let place = place_of(&segment, 1);
+        level.builder.put_header(&interchange.envelope);
+        let place = || place_of(&segment, 1);
         if interchange.references.is_duplicate(b'M', &level.reference) {
             let message = "another message of the interchange has the same reference";
-            level.report(rules::DUPLICATE_REFERENCE, &place, message);
+            level.report(rules::DUPLICATE_REFERENCE, &place(), message);
         }
         match &mut self.group {
             Some(group) => {
                 group.level.count += 1;
                 if group.kind.is_empty() {
-                    group.kind = kind;
-                } else if group.kind != kind && !syntax.is_version_4() {
+                    group.kind = kind.into_owned();
+                } else if *group.kind != *kind && !syntax.is_version_4() {
                     let message = "not the type of the other messages in the group";
-                    group.level.report(rules::MIXED_TYPES, &place, message);
+                    group.level.report(rules::MIXED_TYPES, &place(), message);
                 }
             }
             None => {
@@ -157,7 +154,7 @@ impl State {
             let place = place_of(&segment, count);
             level.report(rules::EMPTY_MESSAGE, &place, "no segment between UNH and UNT");
         }
-        self.room = (level.builder.len() + 16, level.builder.text_len() + 256);
+        self.room.remember(&level.builder);
         self.ready.push_back(Part::Message(level.finish(end_of(&segment))));
         Ok(())
     }
@@ -209,8 +206,7 @@ impl State {
         level.builder.open(Kind::Group, "UNO", 0);
         level.reference = value(&segment, 0);
         let interchange = self.interchange_at(&segment);
-        let envelope = interchange.envelope.root();
-        copy_node(&mut level.builder, envelope);
+        level.builder.put_header(&interchange.envelope);
         match &mut self.group {
             Some(group) => group.level.count += 1,
             None => {

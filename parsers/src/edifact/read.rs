@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
+use crate::document::Room;
 use crate::edifact::checks::is_tag;
 use crate::edifact::rules;
 use crate::edifact::state::{Group, Interchange};
@@ -59,7 +60,7 @@ pub(super) struct State {
     /// Problems before the first segment of an interchange.
     pub(super) early: Vec<(Rule, Place, &'static str)>,
     /// How big the message before was, for room in advance.
-    pub(super) room: (usize, usize),
+    pub(super) room: Room,
 }
 
 /// What the lexer has to do after a segment.
@@ -91,7 +92,7 @@ impl<R: Read> Reader<R> {
             count: 0,
             end: 0,
             early: Vec::new(),
-            room: (64, 1024),
+            room: Room::default(),
         };
         Self { segments, state, is_ended: false }
     }
@@ -148,7 +149,8 @@ impl<R: Read> Reader<R> {
         let Some(level) = self.state.message.as_mut().filter(|_| mode == Mode::Lenient) else {
             return Ok(self.segments.next()?.is_some());
         };
-        let taken = level.take_plain(&mut self.segments, &limits, is_data)?;
+        let nodes = &mut self.state.nodes;
+        let taken = level.take_simple(&mut self.segments, (&limits, nodes), is_data)?;
         self.state.count += taken.count;
         self.state.end = taken.end.unwrap_or(self.state.end);
         Ok(taken.is_left)

@@ -4,7 +4,7 @@
 //! differ, the wider form is taken for both, but for the date, whose length tells the version.
 
 use crate::edifact::rules::{MISSING_ELEMENT, TOO_LONG, TOO_MANY_ELEMENTS, TOO_SHORT, WRONG_TYPE};
-use crate::segment::{Rule, Segment};
+use crate::segment::{Element, Rule, Segment};
 
 /// The form of one component.
 #[derive(Clone, Copy, Debug)]
@@ -109,10 +109,11 @@ pub(super) fn check(segment: &Segment<'_>, is_version_4: bool) -> Vec<Fault> {
         _ => return Vec::new(),
     };
     let mut faults = Vec::new();
+    let mut elements = segment.elements();
     for (at, form) in forms.iter().enumerate() {
-        composite(segment, (at, form), &mut faults);
+        composite(elements.next().as_ref(), (at, form), &mut faults);
     }
-    if segment.elements().skip(forms.len()).any(|element| !element.is_empty()) {
+    if elements.any(|element| !element.is_empty()) {
         let (element, count) = (forms.len() + 1, forms.len());
         let message = format!("more than {count} elements");
         faults.push(Fault { rule: TOO_MANY_ELEMENTS, element, component: 0, message });
@@ -120,18 +121,22 @@ pub(super) fn check(segment: &Segment<'_>, is_version_4: bool) -> Vec<Fault> {
     faults
 }
 
-fn composite(segment: &Segment<'_>, (at, forms): (usize, Composite), faults: &mut Vec<Fault>) {
+fn composite(
+    element: Option<&Element<'_>>,
+    (at, forms): (usize, Composite),
+    faults: &mut Vec<Fault>,
+) {
     let mut push = |rule, component: usize, message: String| {
         faults.push(Fault { rule, element: at + 1, component: component + 1, message });
     };
-    let element = segment.element(at);
-    let values = || element.iter().flat_map(|element| element.components());
-    let is_used = values().any(|value| !value.is_empty());
-    if !is_used && !forms.first().is_some_and(|form| form.mandatory) {
+    let is_mandatory = forms.first().is_some_and(|form| form.mandatory);
+    let values = || element.into_iter().flat_map(|element| element.components());
+    if !is_mandatory && values().all(|value| value.is_empty()) {
         return;
     }
+    let mut rest = values();
     for (component, form) in forms.iter().enumerate() {
-        let value = values().nth(component).unwrap_or_default();
+        let value = rest.next().unwrap_or_default();
         let bytes = value.unescaped();
         let length = characters(&bytes);
         if bytes.is_empty() {
@@ -148,7 +153,7 @@ fn composite(segment: &Segment<'_>, (at, forms): (usize, Composite), faults: &mu
             push(WRONG_TYPE, component, "not a number".to_owned());
         }
     }
-    if values().skip(forms.len()).any(|value| !value.is_empty()) {
+    if rest.any(|value| !value.is_empty()) {
         let count = forms.len();
         push(TOO_MANY_ELEMENTS, count, format!("more than {count} components"));
     }
@@ -156,5 +161,8 @@ fn composite(segment: &Segment<'_>, (at, forms): (usize, Composite), faults: &mu
 
 /// Characters of a set of single bytes, or of UTF-8 where that is fewer.
 fn characters(bytes: &[u8]) -> usize {
+    if bytes.is_ascii() {
+        return bytes.len();
+    }
     std::str::from_utf8(bytes).map_or(bytes.len(), |text| text.chars().count())
 }

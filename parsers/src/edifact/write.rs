@@ -4,9 +4,8 @@ use crate::document::{Document, Kind, Node};
 use crate::edifact::message::OBJECT;
 use crate::edifact::service;
 use crate::edifact::syntax::{Syntax, charset};
-use crate::path::append_name;
-use crate::reading::{Limits, Place, Problem, Problems, Severity};
-use crate::segment::{Charset, ENVELOPE, Emitter, Segments};
+use crate::reading::Problem;
+use crate::segment::{Charset, ENVELOPE, Emitter, Opened, Output, Segments};
 
 /// The shape of what is written.
 #[derive(Clone, Copy, Debug)]
@@ -52,42 +51,19 @@ pub fn write(document: &Document, options: &WriteOptions, out: &mut Vec<u8>) -> 
 #[derive(Debug)]
 pub struct Writer<'o> {
     options: WriteOptions,
-    out: &'o mut Vec<u8>,
-    /// Where the interchange, the group and the message begin in `out`.
-    start: usize,
-    emitter: Emitter,
+    output: Output<'o>,
     syntax: Syntax,
-    interchange: Option<Open>,
-    group: Option<Open>,
-    problems: Problems,
-    segment: u32,
-}
-
-/// A header that waits for its trailer.
-#[derive(Debug)]
-struct Open {
-    /// Its bytes, to tell whether the next message belongs to it.
-    bytes: Vec<u8>,
-    reference: String,
-    count: u64,
-    groups: u64,
+    interchange: Option<Opened>,
+    group: Option<Opened>,
 }
 
 impl<'o> Writer<'o> {
     /// A writer that appends to `out`.
     pub fn new(options: WriteOptions, out: &'o mut Vec<u8>) -> Self {
         let syntax = options.syntax;
-        Self {
-            options,
-            start: out.len(),
-            out,
-            emitter: Emitter::new(syntax.separators, syntax.charset),
-            syntax,
-            interchange: None,
-            group: None,
-            problems: Problems::new(Limits::default().problems),
-            segment: 0,
-        }
+        let emitter = Emitter::new(syntax.separators, syntax.charset);
+        let output = Output::new(emitter, options.newline, out);
+        Self { options, output, syntax, interchange: None, group: None }
     }
 
     /// Appends a message.
@@ -103,23 +79,27 @@ impl<'o> Writer<'o> {
         let root = document.root();
         let envelope = root.child(ENVELOPE);
         let header = |tag| envelope.and_then(|envelope| envelope.child(tag));
-        let before = self.out.len();
+        let before = self.output.bytes.len();
         match header("UNB") {
             Some(unb) => self.open_interchange(unb, header("UNA")),
-            None => self.problem("missing-segment", "UNB", "no interchange header in the envelope"),
+            None => self.output.problem(
+                "missing-segment",
+                "UNB",
+                "no interchange header in the envelope",
+            ),
         }
         self.open_group(header("UNG"));
-        let opened = self.out.len();
-        let kept = self.problems.finish();
+        let opened = self.output.bytes.len();
+        let kept = self.output.problems.finish();
         if !kept.is_empty() {
-            self.out.truncate(before);
+            self.output.bytes.truncate(before);
             (self.interchange, self.group) = (None, None);
             return kept;
         }
         self.body(root);
-        let problems = self.problems.finish();
+        let problems = self.output.problems.finish();
         if !problems.is_empty() {
-            self.out.truncate(opened);
+            self.output.bytes.truncate(opened);
             return problems;
         }
         for open in [&mut self.group, &mut self.interchange].into_iter().flatten() {
@@ -135,36 +115,37 @@ impl<'o> Writer<'o> {
     /// `empty-interchange` where no message was written.
     pub fn finish(mut self) -> Vec<Problem> {
         self.close_interchange();
-        self.problems.finish()
+        self.output.problems.finish()
     }
 
     fn open_interchange(&mut self, unb: Node<'_>, una: Option<Node<'_>>) {
         let syntax = self.syntax_of(unb, una);
         if syntax.separators.are_ambiguous() {
             let message = "a separator is there twice, or is a letter or digit";
-            return self.problem("ambiguous-separators", "UNA", message);
+            return self.output.problem("ambiguous-separators", "UNA", message);
         }
         let mut emitter = Emitter::new(syntax.separators, syntax.charset);
         (emitter.decimal, emitter.exponents) = (syntax.decimal, syntax.is_version_4());
         let mut bytes = syntax.service_string().to_vec();
         emitter.segment(unb, &mut bytes);
-        if self.interchange.as_ref().is_some_and(|open| open.bytes == bytes) {
+        if Opened::is(self.interchange.as_ref(), &bytes) {
             return;
         }
         self.close_interchange();
-        self.start = self.out.len();
-        (self.emitter, self.syntax) = (emitter, syntax);
+        self.output.start = self.output.bytes.len();
+        (self.output.emitter, self.syntax) = (emitter, syntax);
         let mut default = Syntax { version: syntax.version, ..Syntax::DEFAULT };
         default.separators.repetition = syntax.is_version_4().then_some(b'*');
         if una.is_some() || service_string(&syntax, una) != service_string(&default, None) {
-            self.out.extend_from_slice(b"UNA");
-            self.out.extend(service_string(&syntax, una));
-            self.newline();
+            self.output.bytes.extend_from_slice(b"UNA");
+            self.output.bytes.extend(service_string(&syntax, una));
+            if self.options.newline {
+                self.output.bytes.push(b'\n');
+            }
         }
-        self.segment = 0;
+        self.output.segment = 0;
         self.put_header(unb);
-        let reference = component(unb, 4).to_owned();
-        self.interchange = Some(Open { bytes, reference, count: 0, groups: 0 });
+        self.interchange = Some(Opened::new(bytes, component(unb, 4)));
     }
 
     /// What UNA, UNB and the options say together.
@@ -182,7 +163,11 @@ impl<'o> Writer<'o> {
             Some(charset) => syntax.charset = charset,
             None => {
                 syntax.charset = Charset::Ascii;
-                self.problem("unknown-syntax", "UNB/1/1", "not a syntax identifier that is known");
+                self.output.problem(
+                    "unknown-syntax",
+                    "UNB/1/1",
+                    "not a syntax identifier that is known",
+                );
             }
         }
         syntax.version = version.bytes().next().unwrap_or(b'3');
@@ -201,33 +186,31 @@ impl<'o> Writer<'o> {
             interchange.groups > 0
         };
         if is_mixed {
-            self.problem("mixed-groups", "UNG", "messages inside and outside of groups");
+            self.output.problem("mixed-groups", "UNG", "messages inside and outside of groups");
         }
         let Some(ung) = ung else { return };
         let mut bytes = Vec::new();
-        self.emitter.segment(ung, &mut bytes);
-        if self.group.as_ref().is_some_and(|open| open.bytes == bytes) {
-            self.emitter.faults.clear();
+        self.output.emitter.segment(ung, &mut bytes);
+        self.output.emitter.faults.clear();
+        if Opened::is(self.group.as_ref(), &bytes) {
             return;
         }
-        self.emitter.faults.clear();
         self.close_group();
-        self.segment = 0;
+        self.output.segment = 0;
         self.put_header(ung);
         if let Some(interchange) = &mut self.interchange {
             interchange.groups += 1;
         }
-        let reference = component(ung, 4).to_owned();
-        self.group = Some(Open { bytes, reference, count: 0, groups: 0 });
+        self.group = Some(Opened::new(bytes, component(ung, 4)));
     }
 
     fn body(&mut self, root: Node<'_>) {
-        self.segment = 0;
+        self.output.segment = 0;
         if let Some(uno) = root.child("UNO") {
             return self.package(root, uno);
         }
         let Some(unh) = root.children().find(|child| child.name() == "UNH") else {
-            return self.problem("missing-segment", "UNH", "no message header");
+            return self.output.problem("missing-segment", "UNH", "no message header");
         };
         let number = self.interchange.as_ref().map_or(0, |open| open.count) + 1;
         let mut reference = component(unh, 0).to_owned();
@@ -238,95 +221,89 @@ impl<'o> Writer<'o> {
             self.put_header(unh);
         }
         self.children(root);
-        if self.segment < 2 {
-            self.problem("missing-segment", "", "a message needs a segment besides UNH and UNT");
+        if self.output.segment < 2 {
+            self.output.problem(
+                "missing-segment",
+                "",
+                "a message needs a segment besides UNH and UNT",
+            );
         }
-        let count = u64::from(self.segment) + 1;
-        self.trailer(b"UNT", count, &reference);
+        let count = u64::from(self.output.segment) + 1;
+        self.output.trailer(b"UNT", count, &reference);
     }
 
     /// A package: its object has a byte for each character (ISO 9735-8).
     fn package(&mut self, root: Node<'_>, uno: Node<'_>) {
-        let newline = std::mem::replace(&mut self.options.newline, false);
+        let newline = std::mem::replace(&mut self.output.newline, false);
         self.put_header(uno);
-        self.options.newline = newline;
+        self.output.newline = newline;
         let object = root.child(OBJECT).map_or("", Node::text);
-        let from = self.out.len();
-        self.out.extend(object.chars().flat_map(u8::try_from));
-        let length = self.out.len() - from;
+        let from = self.output.bytes.len();
+        self.output.bytes.extend(object.chars().flat_map(u8::try_from));
+        let length = self.output.bytes.len() - from;
         let declared = uno.nth(3).map_or("", |element| element.nth(0).unwrap_or(element).text());
         if length != object.chars().count() || declared.parse() != Ok(length) {
-            self.problem("bad-object", "UNO/4/1", "not the number of bytes of the object");
+            self.output.problem("bad-object", "UNO/4/1", "not the number of bytes of the object");
         }
-        self.trailer(b"UNP", length as u64, component(uno, 0));
+        self.output.trailer(b"UNP", length as u64, component(uno, 0));
     }
 
     fn children(&mut self, parent: Node<'_>) {
         for child in parent.children() {
             match (child.kind(), child.name()) {
                 (_, ENVELOPE | "UNH" | "UNT") => {}
-                (Kind::Segment, _) => self.put(child),
+                (Kind::Segment, _) => self.output.put(child),
                 (Kind::Group | Kind::List, _) => self.children(child),
                 (Kind::Null, _) => {}
-                (_, name) => self.problem("not-a-segment", name, "a value outside of a segment"),
-            }
-        }
-    }
-
-    fn put(&mut self, node: Node<'_>) {
-        self.segment += 1;
-        self.emitter.segment(node, self.out);
-        self.end_segment();
-        for fault in std::mem::take(&mut self.emitter.faults) {
-            let mut path = String::new();
-            append_name(&mut path, node.name());
-            for number in [fault.element, fault.component] {
-                if number > 0 {
-                    path += &format!("/{number}");
+                (_, name) => {
+                    self.output.problem("not-a-segment", name, "a value outside of a segment")
                 }
             }
-            self.problem(fault.code, &path, fault.message);
         }
     }
 
     /// Puts a service segment and checks its form.
     fn put_header(&mut self, node: Node<'_>) {
-        let start = self.out.len();
-        self.put(node);
+        let start = self.output.bytes.len();
+        self.output.put(node);
         self.check_from(start);
     }
 
     fn header_with_reference(&mut self, unh: Node<'_>, reference: &str) {
-        let start = self.out.len();
-        let element = self.emitter.separators.element;
-        self.put(unh);
+        let start = self.output.bytes.len();
+        let element = self.output.emitter.separators.element;
+        self.output.put(unh);
         // `UNH+` and an empty element: the reference goes between the separators.
         let at = start + 4;
-        if self.out.len() < at || self.out.get(at) != Some(&element) {
-            return self.problem("missing-element", "UNH/2", "mandatory element is missing");
+        if self.output.bytes.len() < at || self.output.bytes.get(at) != Some(&element) {
+            return self.output.problem("missing-element", "UNH/2", "mandatory element is missing");
         }
-        self.out.splice(at..at, reference.bytes());
+        self.output.bytes.splice(at..at, reference.bytes());
         self.check_from(start);
     }
 
     fn check_from(&mut self, start: usize) {
-        let written = self.out.get(start..).unwrap_or_default().to_vec();
-        let separators = self.emitter.separators;
-        let mut segments = Segments::new(written.as_slice(), separators, &Limits::default());
+        let written = self.output.bytes.get(start..).unwrap_or_default();
+        let (separators, size) = (self.output.emitter.separators, written.len());
+        let mut segments = Segments::small(written, separators, size);
         let Ok(Some(segment)) = segments.next() else { return };
+        let faults = service::check(&segment, self.syntax.is_version_4());
+        if faults.is_empty() {
+            return;
+        }
         let tag = String::from_utf8_lossy(segment.tag()).into_owned();
-        for fault in service::check(&segment, self.syntax.is_version_4()) {
+        for fault in faults {
             let path = match fault.component {
                 0 => format!("{tag}/{}", fault.element),
                 component => format!("{tag}/{}/{component}", fault.element),
             };
-            self.problem(fault.rule.code, &path, &fault.message);
+            self.output.problem(fault.rule.code, &path, &fault.message);
         }
     }
 
     fn close_group(&mut self) {
         if let Some(open) = self.group.take() {
-            self.trailer(b"UNE", open.count, &open.reference);
+            self.output.trailer(b"UNE", open.count, &open.reference);
         }
     }
 
@@ -335,41 +312,10 @@ impl<'o> Writer<'o> {
         if let Some(open) = self.interchange.take() {
             let count = if open.groups > 0 { open.groups } else { open.count };
             if count == 0 {
-                self.problem("empty-interchange", "UNB", "no message in the interchange");
+                self.output.problem("empty-interchange", "UNB", "no message in the interchange");
             }
-            self.trailer(b"UNZ", count, &open.reference);
+            self.output.trailer(b"UNZ", count, &open.reference);
         }
-    }
-
-    fn trailer(&mut self, tag: &[u8], count: u64, reference: &str) {
-        let element = self.emitter.separators.element;
-        self.out.extend_from_slice(tag);
-        self.out.push(element);
-        self.out.extend_from_slice(count.to_string().as_bytes());
-        self.out.push(element);
-        self.emitter.text(reference, self.out);
-        self.emitter.faults.clear();
-        self.end_segment();
-    }
-
-    fn end_segment(&mut self) {
-        self.out.push(self.emitter.separators.terminator);
-        self.newline();
-    }
-
-    fn newline(&mut self) {
-        if self.options.newline {
-            self.out.push(b'\n');
-        }
-    }
-
-    fn problem(&mut self, code: &'static str, path: &str, message: &str) {
-        let offset = self.out.len().saturating_sub(self.start) as u64;
-        let segment = self.segment;
-        self.problems.push(Severity::Error, || {
-            let place = Place { offset, segment, path: path.to_owned(), ..Place::default() };
-            Problem { severity: Severity::Error, code, message: message.to_owned(), place }
-        });
     }
 }
 

@@ -1,6 +1,7 @@
 //! An input in any encoding, read as UTF-8, with the place in the input itself.
 
 use std::io::{self, BufRead, Read};
+use std::ops::Range;
 
 use crate::encoding::{Encoding, Kind};
 use crate::reading::Place;
@@ -35,6 +36,12 @@ pub(crate) struct Transcode<R> {
     /// Where the event began in `text`, and its place where `text` is another one by now.
     mark: usize,
     marked: Option<Spot>,
+}
+
+/// An element that holds nothing but text. See [`Transcode::simple_element`].
+pub(crate) struct Simple {
+    pub(crate) name: Range<usize>,
+    pub(crate) text: Range<usize>,
 }
 
 /// A place in the input: bytes from its start, line and column from 1.
@@ -131,6 +138,43 @@ impl<R: BufRead> Transcode<R> {
         Spot { offset: self.position, line: self.lines + 1, column }
     }
 
+    /// Takes the next element, if it has no attributes and holds nothing but text that means what it
+    /// says, stands behind nothing but blanks, and has at most `longest` bytes, all of them decoded
+    /// already. Only where no markup is open.
+    ///
+    /// It is the event now, whose name and text [`piece`](Self::piece) has until the next one.
+    pub(crate) fn simple_element(&mut self, longest: usize) -> Option<Simple> {
+        let at = self.at;
+        let found = find_simple(self.text.get(at..)?).filter(|found| found.end <= longest)?;
+        self.begin_event(self.budget);
+        self.mark = at + found.begin;
+        self.at = at + found.end;
+        let moved = |range: Range<usize>| range.start + at..range.end + at;
+        Some(Simple { name: moved(found.name), text: moved(found.text) })
+    }
+
+    /// A part of the event.
+    pub(crate) fn piece(&self, range: &Range<usize>) -> &str {
+        let bytes = self.text.get(range.clone()).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// Where the event began, in bytes of the input.
+    pub(crate) fn event_offset(&mut self) -> u64 {
+        match self.marked {
+            None if self.encoding == Encoding::UTF_8 && self.mark >= self.counted => {
+                (self.position + (self.mark - self.counted) as u64).min(self.decoded)
+            }
+            _ => self.event().offset,
+        }
+    }
+
+    /// Whether the byte consumed last ended the tag of an element without an end tag.
+    pub(crate) fn is_behind_empty(&self) -> bool {
+        let before = self.at.checked_sub(2).and_then(|from| self.text.get(from..self.at));
+        before.is_none_or(|end| end == b"/>")
+    }
+
     /// Whether reading failed because the budget was used up.
     pub(crate) fn is_exhausted(&self) -> bool {
         self.budget == 0
@@ -184,12 +228,13 @@ impl<R: BufRead> Transcode<R> {
         let bytes = self.text.get(self.counted..end).unwrap_or_default();
         self.counted = self.counted.max(end);
         let characters = |bytes: &[u8]| bytes.iter().filter(|b| (**b as i8) >= -0x40).count();
-        match memchr::memrchr(b'\n', bytes) {
-            Some(last) => {
-                self.lines += memchr::memchr_iter(b'\n', bytes).count() as u64;
-                self.columns = characters(bytes.get(last + 1..).unwrap_or_default()) as u64;
-            }
-            None => self.columns += characters(bytes) as u64,
+        let lines = bytes.iter().filter(|byte| **byte == b'\n').count();
+        if lines > 0 {
+            let line = bytes.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            self.lines += lines as u64;
+            self.columns = characters(line) as u64;
+        } else {
+            self.columns += characters(bytes) as u64;
         }
         let raw = match self.encoding {
             Encoding::UTF_8 => bytes.len(),
@@ -199,6 +244,40 @@ impl<R: BufRead> Transcode<R> {
         };
         self.position = (self.position + raw as u64).min(self.decoded);
     }
+}
+
+/// Where an element is, and its name and text, in some bytes.
+struct Found {
+    begin: usize,
+    name: Range<usize>,
+    text: Range<usize>,
+    end: usize,
+}
+
+/// Finds `<NAME>text</NAME>` behind blanks.
+fn find_simple(bytes: &[u8]) -> Option<Found> {
+    let begin = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\n' | b'\t'))?;
+    let tag = bytes.get(begin..)?.strip_prefix(b"<")?;
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let length = tag.iter().position(|byte| !is_name(byte))?;
+    let (name, rest) = tag.split_at(length);
+    let content = rest.strip_prefix(b">")?;
+    let is_first = |byte: &u8| byte.is_ascii_alphabetic() || *byte == b'_';
+    // References are expanded and line ends made one by whoever reads markup.
+    let end = memchr::memchr3(b'<', b'&', b'\r', content)
+        .filter(|_| name.first().is_some_and(is_first))?;
+    let (text, close) = content.split_at(end);
+    close.strip_prefix(b"</")?.strip_prefix(name)?.strip_prefix(b">")?;
+    if !text.is_ascii() {
+        std::str::from_utf8(text).ok()?;
+    }
+    let from = begin + length + 2;
+    Some(Found {
+        begin,
+        name: begin + 1..begin + 1 + length,
+        text: from..from + end,
+        end: from + end + length + 3,
+    })
 }
 
 impl<R: BufRead> BufRead for Transcode<R> {

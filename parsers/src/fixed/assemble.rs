@@ -1,9 +1,8 @@
 //! Records to one document: nesting, decoding, and the rules of the type.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::document::{Builder, Document, Kind};
+use crate::document::{Builder, Document, Kind, Room};
 use crate::encoding::Encoding;
 use crate::fixed::columns::Columns;
 use crate::fixed::index::Index;
@@ -26,9 +25,12 @@ pub(super) struct Assembly<'l> {
     nest: Nest,
     place: Place,
     encoding: Encoding,
+    /// The current record came with its fields.
+    is_packed: bool,
     /// Bytes of the current record.
     length: usize,
-    counts: HashMap<String, u64>,
+    /// How many records of each number there were.
+    counts: Vec<u64>,
     /// What `COUNT_` fields said.
     claims: Vec<(Place, String, u64)>,
 }
@@ -38,23 +40,25 @@ impl<'l> Assembly<'l> {
         limits: &'l Limits,
         options: ReadOptions,
         kind: Arc<Known>,
-        begin: &Place,
+        (begin, room): (&Place, &Room),
     ) -> Self {
         let mut assembly = Self {
             limits,
             options,
             start: begin.offset,
-            builder: Builder::new(),
+            builder: Builder::with_room(room),
             problems: Problems::new(limits.problems),
             nest: Nest::default(),
             place: begin.clone(),
             encoding: options.encoding,
+            is_packed: false,
             length: 0,
-            counts: HashMap::new(),
+            counts: Vec::new(),
             claims: Vec::new(),
             kind,
         };
         let children = assembly.kind.index.schema.element(ElementId::ROOT).children().len();
+        assembly.builder.set_layouts(Arc::clone(&assembly.kind.index.layouts));
         assembly.builder.open(Kind::Group, assembly.kind.index.schema.name(), 0);
         assembly.nest.push(Open::new(ElementId::ROOT, None, 0, assembly.place.clone()), children);
         assembly
@@ -68,21 +72,21 @@ impl<'l> Assembly<'l> {
         self.length = self.encoding.length(text);
         self.check_limits()?;
         let kind = Arc::clone(&self.kind);
-        let Some((name, candidates)) = kind.record(text) else {
+        let Some((number, candidates)) = kind.record(text) else {
             let message = "the type does not declare this record; kept undecoded";
             self.problem(Severity::Error, "unknown-record", "", message);
             self.undecoded(text);
             return Ok(());
         };
-        match self.counts.get_mut(name) {
-            Some(count) => *count += 1,
-            None => {
-                self.counts.insert(name.to_owned(), 1);
-            }
+        if self.counts.len() <= number {
+            self.counts.resize(number + 1, 0);
+        }
+        if let Some(count) = self.counts.get_mut(number) {
+            *count += 1;
         }
         match self.nest.place_of(&kind.index, candidates, None) {
-            Some((depth, id)) => self.open_below(&kind.index, depth, id),
-            None => self.open_orphan(&kind.index, candidates),
+            Some((depth, id)) => self.open_below(&kind.index, (depth, id), text),
+            None => self.open_orphan(&kind.index, candidates, text),
         }
         if self.nest.depth() > self.limits.depth {
             let message = format!("nested deeper than {} levels", self.limits.depth);
@@ -110,13 +114,13 @@ impl<'l> Assembly<'l> {
         scratch.as_str()
     }
 
-    fn check_limits(&self) -> Result<(), FrameError> {
+    fn check_limits(&mut self) -> Result<(), FrameError> {
         let size = self.place.offset - self.start + self.length as u64;
         let most = self.limits.document.min(u32::MAX as usize);
         if size > most as u64 {
             return Err(self.frame_error("too-large", format!("more than {most} bytes")));
         }
-        if self.builder.len() >= self.limits.nodes {
+        if !self.builder.has_room(self.limits.nodes) {
             let message = format!("more than {} nodes", self.limits.nodes);
             return Err(self.frame_error("too-many-nodes", message));
         }
@@ -133,11 +137,11 @@ impl<'l> Assembly<'l> {
         self.builder.close();
     }
 
-    fn open_below(&mut self, kind: &Index, depth: usize, id: ElementId) {
+    fn open_below(&mut self, kind: &Index, (depth, id): (usize, ElementId), text: &str) {
         self.close_to(kind, depth + 1);
         let entry = self.nest.enter(kind.home(id).1);
         let element = kind.schema.element(id);
-        self.open(kind, id, entry.before);
+        self.open(kind, (id, entry.before), text);
         if entry.too_early {
             let message = "stands behind a record that it must precede";
             self.problem(Severity::Error, "wrong-order", "", message);
@@ -148,20 +152,34 @@ impl<'l> Assembly<'l> {
         }
     }
 
-    fn open_orphan(&mut self, kind: &Index, candidates: &[ElementId]) {
+    fn open_orphan(&mut self, kind: &Index, candidates: &[ElementId], text: &str) {
         self.close_to(kind, 1);
         let id = candidates.first().copied().unwrap_or(ElementId::ROOT);
-        self.open(kind, id, 0);
+        self.open(kind, (id, 0), text);
         let parent = &kind.schema.element(kind.home(id).0).name;
         let message = format!("its parent {parent} is not there");
         self.problem(Severity::Error, "missing-parent", "", message);
     }
 
-    fn open(&mut self, kind: &Index, id: ElementId, before: u64) {
+    /// Opens a record, with its fields where nothing needs to be checked in them.
+    fn open(&mut self, kind: &Index, (id, before): (ElementId, u64), text: &str) {
         let element = kind.schema.element(id);
         let open = Open::new(id, None, before, self.place.clone());
         self.nest.push(open, element.children().len());
-        self.builder.open(Kind::Segment, &element.name, self.offset(0));
+        let offset = self.offset(0);
+        let is_checked = self.options.values.is_some() || self.kind.is_counting(id);
+        let layout = kind.layouts.of(id).filter(|_| !is_checked && self.encoding.width() == 1);
+        let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
+        let has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
+        let data = Columns::new(text).trimmed();
+        let data = layout.filter(|_| !has_controls).and_then(|layout| data.within(layout.length));
+        self.is_packed = data.is_some();
+        match data {
+            Some(data) => self.builder.open_record(id.index(), data, offset),
+            None => {
+                self.builder.open(Kind::Segment, &element.name, offset);
+            }
+        }
     }
 
     fn fields(&mut self, kind: &Index, text: &str) {
@@ -173,13 +191,16 @@ impl<'l> Assembly<'l> {
             let message = format!("{characters} characters, but a record has {length}");
             self.problem(Severity::Warning, "short-record", "", message);
         }
-        for child in kind.schema.element(id).children() {
+        let children = kind.schema.element(id).children();
+        let is_packed = self.is_packed;
+        for child in children.iter().filter(|_| !is_packed) {
             let field = kind.schema.element(*child);
             if field.kind == Kind::Field {
                 self.field(field, &mut columns);
             }
         }
-        let rest = columns.rest();
+        // All of what is packed is in the columns.
+        let rest = if is_packed { "" } else { columns.rest() };
         if characters > length {
             let severity = if rest.is_empty() { Severity::Warning } else { Severity::Error };
             let message = format!("{characters} characters, but a record has {length}");
@@ -229,15 +250,18 @@ impl<'l> Assembly<'l> {
 
     fn close_to(&mut self, kind: &Index, depth: usize) {
         while self.nest.depth() > depth {
-            if let Some(open) = self.nest.last().cloned() {
-                for (element, count) in open.missing(kind, &self.nest) {
+            let missing = self.nest.last().map(|open| open.missing(kind, &self.nest));
+            if let Some(missing) = missing.filter(|missing| !missing.is_empty())
+                && let Some(place) = self.nest.last().map(|open| open.place.clone())
+            {
+                for (element, count) in missing {
                     let message = match count {
                         0 => "mandatory record is missing".to_owned(),
                         _ => {
                             format!("occurs {count} times, but at least {} are needed", element.min)
                         }
                     };
-                    let current = std::mem::replace(&mut self.place, open.place.clone());
+                    let current = std::mem::replace(&mut self.place, place.clone());
                     self.problem(Severity::Error, "missing-record", &element.name, message);
                     self.place = current;
                 }
@@ -273,11 +297,13 @@ impl<'l> Assembly<'l> {
         });
     }
 
-    pub(super) fn finish(mut self) -> (Document, Vec<Problem>) {
+    pub(super) fn finish(mut self, room: &mut Room) -> (Document, Vec<Problem>) {
+        room.remember(&self.builder);
         let kind = Arc::clone(&self.kind);
         self.close_to(&kind.index, 0);
         for (place, record, claimed) in std::mem::take(&mut self.claims) {
-            let count = self.counts.get(&record).copied().unwrap_or(0);
+            let number = self.kind.number_of(&record).and_then(|number| self.counts.get(number));
+            let count = number.copied().unwrap_or(0);
             if count != claimed {
                 let severity = Severity::Error;
                 let message =

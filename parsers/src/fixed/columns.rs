@@ -2,6 +2,7 @@
 
 use nom::IResult;
 
+use crate::document::{trim_end, trimmed};
 use crate::encoding::Encoding;
 
 /// A record as text, with what makes its columns cheap to find.
@@ -30,7 +31,14 @@ impl<'a> Columns<'a> {
     }
 
     /// The next `count` characters, as far as they are not among the blanks at the end.
-    fn take(&mut self, count: usize) -> &'a str {
+    pub(crate) fn take(&mut self, count: usize) -> &'a str {
+        if self.ascii
+            && let Some((taken, rest)) = self.text.split_at_checked(count)
+            && !rest.is_empty()
+        {
+            self.text = rest;
+            return taken;
+        }
         // The parser takes what there is, so it has no error.
         let (rest, text) = up_to(self.ascii, count)(self.text).unwrap_or(("", self.text));
         if rest.is_empty() {
@@ -66,6 +74,16 @@ impl<'a> Columns<'a> {
         encoding.length(self.text) + self.blanks * encoding.width()
     }
 
+    /// Whether a character is a byte.
+    pub(crate) fn is_ascii(self) -> bool {
+        self.ascii
+    }
+
+    /// What is left, if it is ASCII of at most that many characters.
+    pub(crate) fn within(self, length: usize) -> Option<&'a str> {
+        (self.ascii && self.text.len() <= length).then_some(self.text)
+    }
+
     /// Without trailing blanks.
     pub(crate) fn trimmed(self) -> Self {
         Self { text: trim_end(self.text), blanks: 0, ..self }
@@ -87,28 +105,6 @@ fn up_to<'a>(ascii: bool, count: usize) -> impl Fn(&'a str) -> IResult<&'a str, 
     }
 }
 
-/// Without trailing blanks.
-pub(crate) fn trim_end(text: &str) -> &str {
-    text.get(..trimmed(text.as_bytes()).len()).unwrap_or(text)
-}
-
-/// Without trailing blanks. Records are mostly padding, so it goes by blocks.
-fn trimmed(mut bytes: &[u8]) -> &[u8] {
-    const BLOCK: usize = 32;
-    if !bytes.ends_with(b"  ") {
-        return bytes.strip_suffix(b" ").unwrap_or(bytes);
-    }
-    while let Some((head, block)) = bytes.split_last_chunk::<BLOCK>()
-        && *block == [b' '; BLOCK]
-    {
-        bytes = head;
-    }
-    while let Some((b' ', head)) = bytes.split_last() {
-        bytes = head;
-    }
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -120,15 +116,5 @@ mod tests {
         assert_eq!(columns.field(3), "ß");
         assert_eq!((columns.characters(), columns.field(9)), (1, "x"));
         assert_eq!(columns.field(9), "");
-    }
-
-    #[test]
-    fn blanks_behind_a_value_are_trimmed_at_any_length() {
-        for blanks in 0..70 {
-            for text in ["", "x", " x", "0123456789abcdef", "ü"] {
-                let padded = format!("{text}{}", " ".repeat(blanks));
-                assert_eq!(trim_end(&padded), text);
-            }
-        }
     }
 }

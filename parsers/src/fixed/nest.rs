@@ -1,6 +1,5 @@
 //! Which segments are open, and what they have had so far.
 
-use crate::document::Kind;
 use crate::fixed::index::Index;
 use crate::path::append_name;
 use crate::reading::Place;
@@ -38,12 +37,9 @@ impl Open {
 
     /// The declared children of which there were too few, and how many there were.
     pub(crate) fn missing<'k>(&self, kind: &'k Index, nest: &Nest) -> Vec<(&'k Element, u64)> {
-        let children = kind.schema.element(self.id).children().iter().zip(0..);
-        let counted = children.map(|(id, at)| (kind.schema.element(*id), nest.count(self, at)));
-        let is_missing = |(element, count): &(&Element, u64)| {
-            element.kind == Kind::Segment && *count < u64::from(element.min)
-        };
-        counted.filter(is_missing).collect()
+        let required = kind.required(self.id).iter();
+        let counted = required.map(|(at, id)| (kind.schema.element(*id), nest.count(self, *at)));
+        counted.filter(|(element, count)| *count < u64::from(element.min)).collect()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::document::Room;
 use crate::encoding::Encoding;
 use crate::fixed::assemble::Assembly;
 use crate::fixed::frame::Records;
@@ -44,6 +45,7 @@ pub struct Reader<R> {
     options: ReadOptions,
     kind: Option<Arc<Known>>,
     state: State,
+    room: Room,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -63,7 +65,15 @@ impl<R: BufRead> Reader<R> {
     /// Reads `input` with these types and options.
     pub fn with_options(input: R, types: Arc<Types>, limits: Limits, options: ReadOptions) -> Self {
         let records = Records::new(input, types.longest(), options.encoding, &limits);
-        Self { records, types, limits, options, kind: None, state: State::Start }
+        Self {
+            records,
+            types,
+            limits,
+            options,
+            kind: None,
+            state: State::Start,
+            room: Room::default(),
+        }
     }
 
     fn read(&mut self) -> Result<Option<Reading>, FrameError> {
@@ -74,8 +84,8 @@ impl<R: BufRead> Reader<R> {
         }
         let kind = self.kind()?;
         let start = self.records.place().offset;
-        let mut assembly =
-            Assembly::new(&self.limits, self.options, Arc::clone(&kind), self.records.place());
+        let begin = (self.records.place(), &self.room);
+        let mut assembly = Assembly::new(&self.limits, self.options, Arc::clone(&kind), begin);
         let mut end;
         loop {
             let is = |name: &Option<String>, records: &Records<R>| {
@@ -93,7 +103,7 @@ impl<R: BufRead> Reader<R> {
                 break;
             }
         }
-        let (document, problems) = assembly.finish();
+        let (document, problems) = assembly.finish(&mut self.room);
         Ok(Some(Reading { document, problems, span: start..end }))
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::document::Kind;
+use crate::document::{Kind, Layout};
+use crate::fixed::counted;
 use crate::fixed::index::Index;
 use crate::schema::{ElementId, Schema};
 
@@ -22,6 +23,8 @@ pub(super) struct Known {
     pub(super) last: Option<String>,
     /// The declarations of each record: longer names first, and the record that takes any last.
     records: Vec<(String, bool, Vec<ElementId>)>,
+    /// The records that have a field that counts others.
+    counting: Vec<ElementId>,
 }
 
 impl Known {
@@ -41,13 +44,28 @@ impl Known {
         let last = root.get(1..).and_then(|rest| rest.last());
         let last = last.filter(|e| (e.min, e.max, e.open) == (1, 1, false));
         let last = last.map(|e| e.name.clone());
-        Self { index: Index::new(Arc::clone(&schema)), first, last, records }
+        let counts = |id: &ElementId| counted(schema.element(*id)).is_some();
+        let counting = schema.elements().filter(|(_, e)| e.children().iter().any(counts));
+        let counting = counting.map(|(id, _)| id).collect();
+        let index = Index::new(schema, 0, Layout::default());
+        Self { index, first, last, records, counting }
     }
 
-    /// The name of a record, and where it is declared.
-    pub(super) fn record(&self, text: &str) -> Option<(&str, &[ElementId])> {
-        let is = |(name, any, _): &&(String, bool, Vec<ElementId>)| *any || text.starts_with(name);
-        self.records.iter().find(is).map(|(name, _, ids)| (name.as_str(), ids.as_slice()))
+    /// The number of a record, and where it is declared.
+    pub(super) fn record(&self, text: &str) -> Option<(usize, &[ElementId])> {
+        let is = |(name, any, _): &(String, bool, Vec<ElementId>)| *any || text.starts_with(name);
+        let number = self.records.iter().position(is)?;
+        Some((number, self.records.get(number).map(|(_, _, ids)| ids.as_slice())?))
+    }
+
+    /// The number of the record of that name.
+    pub(super) fn number_of(&self, name: &str) -> Option<usize> {
+        self.records.iter().position(|(other, ..)| other == name)
+    }
+
+    /// Whether a record has a field that counts others.
+    pub(super) fn is_counting(&self, id: ElementId) -> bool {
+        self.counting.contains(&id)
     }
 }
 

@@ -1,8 +1,6 @@
 //! Documents to records.
 
-use std::collections::HashMap;
-
-use crate::document::{Document, Kind, Node};
+use crate::document::{Document, Fields, Kind, Node};
 use crate::encoding::Encoding;
 use crate::fixed::{counted, record_length};
 use crate::path::append_name;
@@ -50,7 +48,7 @@ pub fn write(
         schema,
         options,
         text: String::new(),
-        counts: HashMap::new(),
+        counts: Vec::new(),
         path: Vec::new(),
         records: 0,
         problems: Problems::new(Limits::default().problems),
@@ -71,7 +69,8 @@ struct Writer<'a> {
     schema: &'a Schema,
     options: WriteOptions,
     text: String,
-    counts: HashMap<&'a str, u64>,
+    /// How many records of each name there are.
+    counts: Vec<(&'a str, u64)>,
     path: Vec<&'a str>,
     records: u32,
     problems: Problems,
@@ -90,15 +89,14 @@ impl<'a> Writer<'a> {
 
     /// Counts the records of the document.
     fn count(&mut self, node: Node<'a>) {
-        for child in node.children() {
+        for child in node.nested() {
             match child.kind() {
                 Kind::Segment | Kind::Group => {
-                    *self.counts.entry(child.name()).or_default() += 1;
+                    self.add(child.name(), 1);
                     self.count(child);
                 }
                 Kind::List => {
-                    let items = child.children().count() as u64;
-                    *self.counts.entry(child.name()).or_default() += items;
+                    self.add(child.name(), child.children().count() as u64);
                     child.children().for_each(|item| self.count(item));
                 }
                 _ => {}
@@ -106,40 +104,36 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn add(&mut self, name: &'a str, more: u64) {
+        match self.counts.iter_mut().find(|(other, _)| *other == name) {
+            Some((_, count)) => *count += more,
+            None => self.counts.push((name, more)),
+        }
+    }
+
+    /// How many records of that name there are.
+    fn records_of(&self, name: &str) -> u64 {
+        self.counts.iter().find(|(other, _)| *other == name).map_or(0, |(_, count)| *count)
+    }
+
     fn children(&mut self, node: Node<'a>, parent: ElementId) {
-        let schema = self.schema;
-        let mut counts: HashMap<ElementId, u64> = HashMap::new();
-        let mut furthest = 0;
-        for child in node.children() {
-            let items: Vec<_> = match child.kind() {
-                Kind::Segment | Kind::Group => vec![child],
-                Kind::List => child.children().collect(),
-                _ => continue,
-            };
-            for item in items {
-                let declared = schema.element(parent).children().iter();
-                let is = |id: &&ElementId| {
-                    let element = schema.element(**id);
-                    element.kind == Kind::Segment && element.name == child.name()
-                };
-                let Some((position, id)) = declared.enumerate().find(|(_, id)| is(id)) else {
-                    self.problem("unknown-record", child.name(), "not declared here");
-                    continue;
-                };
-                if position < furthest {
-                    let message = "stands behind a record that it must precede";
-                    self.problem("wrong-order", child.name(), message);
+        let mut run = Run::default();
+        for child in node.nested() {
+            match child.kind() {
+                Kind::Segment | Kind::Group => self.child(child, child.name(), parent, &mut run),
+                Kind::List => {
+                    for item in child.children() {
+                        self.child(item, child.name(), parent, &mut run);
+                    }
                 }
-                furthest = furthest.max(position);
-                *counts.entry(*id).or_default() += 1;
-                self.record(item, *id);
+                _ => {}
             }
         }
-        for id in schema.element(parent).children() {
+        let schema = self.schema;
+        for (position, id) in schema.element(parent).segments().iter().enumerate() {
             let element = schema.element(*id);
-            let count = counts.get(id).copied().unwrap_or(0);
-            if element.kind != Kind::Segment {
-            } else if count < u64::from(element.min) {
+            let count = run.counts.get(position).copied().unwrap_or(0);
+            if count < u64::from(element.min) {
                 self.problem("missing-record", &element.name, "mandatory record is missing");
             } else if count > element.max {
                 let message = format!("more often than declared, at most {}", element.max);
@@ -148,11 +142,55 @@ impl<'a> Writer<'a> {
         }
     }
 
+    fn child(&mut self, node: Node<'a>, name: &str, parent: ElementId, run: &mut Run) {
+        let schema = self.schema;
+        let declared = schema.element(parent).segments();
+        let is = |id: &ElementId| schema.element(*id).name == name;
+        // A record is mostly of the type of the one before, or of a later one.
+        let ahead = declared.get(run.furthest..).unwrap_or_default().iter().position(is);
+        let found = ahead.map(|at| run.furthest + at).or_else(|| declared.iter().position(is));
+        let Some((position, id)) = found.and_then(|at| Some((at, *declared.get(at)?))) else {
+            return self.problem("unknown-record", name, "not declared here");
+        };
+        if position < run.furthest {
+            let message = "stands behind a record that it must precede";
+            self.problem("wrong-order", name, message);
+        }
+        run.furthest = run.furthest.max(position);
+        if run.counts.len() <= position {
+            run.counts.resize(declared.len(), 0);
+        }
+        if let Some(count) = run.counts.get_mut(position) {
+            *count += 1;
+        }
+        self.record(node, id);
+    }
+
     fn record(&mut self, node: Node<'a>, id: ElementId) {
         let schema = self.schema;
         let element = schema.element(id);
         self.records += 1;
         self.path.push(&element.name);
+        let written = match node.record(schema, id).filter(Fields::is_filled) {
+            Some(fields) => {
+                self.text += fields.text;
+                fields.text.len()
+            }
+            None => self.fields(node, element),
+        };
+        self.pad(record_length(schema).saturating_sub(written));
+        self.text += match self.options.newline {
+            Newline::Lf => "\n",
+            Newline::CrLf => "\r\n",
+            Newline::None => "",
+        };
+        self.children(node, id);
+        self.path.pop();
+    }
+
+    /// Writes the fields of a record; returns how many characters these are.
+    fn fields(&mut self, node: Node<'a>, element: &'a Element) -> usize {
+        let schema = self.schema;
         let mut written = 0;
         let mut found = 0;
         let mut given = node.children();
@@ -178,14 +216,7 @@ impl<'a> Writer<'a> {
         if node.children().filter(|child| child.is_scalar()).count() != found {
             self.unknown_fields(node, element);
         }
-        self.pad(record_length(schema).saturating_sub(written));
-        self.text += match self.options.newline {
-            Newline::Lf => "\n",
-            Newline::CrLf => "\r\n",
-            Newline::None => "",
-        };
-        self.children(node, id);
-        self.path.pop();
+        written
     }
 
     fn unknown_fields(&mut self, node: Node<'a>, element: &'a Element) {
@@ -211,7 +242,7 @@ impl<'a> Writer<'a> {
     fn field(&mut self, given: &str, field: &'a Element, key: Option<&str>) {
         let length = field.length.unwrap_or(0) as usize;
         let given = given.trim_end_matches(' ');
-        let count = counted(field).map(|record| self.counts.get(record).copied().unwrap_or(0));
+        let count = counted(field).map(|record| self.records_of(record));
         if let (Some(count), Ok(given)) = (count, given.trim_start().parse::<u64>())
             && count != given
         {
@@ -224,7 +255,7 @@ impl<'a> Writer<'a> {
             (None, Some(key)) if given.is_empty() => key,
             _ => given,
         };
-        let characters = value.chars().count();
+        let characters = if value.is_ascii() { value.len() } else { value.chars().count() };
         if value.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
             return self.problem(
                 "control-character",
@@ -258,6 +289,20 @@ impl<'a> Writer<'a> {
     }
 
     fn pad(&mut self, count: usize) {
-        self.text.extend(std::iter::repeat_n(' ', count));
+        const BLANKS: &str = "                                                                ";
+        let mut missing = count;
+        while missing > 0 {
+            let blanks = BLANKS.get(..missing).unwrap_or(BLANKS);
+            self.text += blanks;
+            missing -= blanks.len();
+        }
     }
+}
+
+/// Where the writer is among the records declared below one parent.
+#[derive(Default)]
+struct Run {
+    furthest: usize,
+    /// How many of the record at each position there were.
+    counts: Vec<u64>,
 }

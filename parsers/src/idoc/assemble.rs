@@ -5,7 +5,7 @@ mod tree;
 
 use std::sync::Arc;
 
-use crate::document::{Builder, Document, Kind};
+use crate::document::{Builder, Document, Kind, Room};
 use crate::encoding::Encoding;
 use crate::fixed::columns::Columns;
 use crate::fixed::index::Index;
@@ -44,17 +44,19 @@ pub(super) struct Assembly<'l> {
     values: Option<Severity>,
     in_control: bool,
     has_controls: bool,
+    /// The current record is ASCII without control characters, a byte for each of them.
+    is_simple: bool,
     /// `DOCNUM` of the record before.
     document_number: String,
 }
 
 impl<'l> Assembly<'l> {
-    pub(super) fn new(limits: &'l Limits, options: ReadOptions, start: u64) -> Self {
+    pub(super) fn new(limits: &'l Limits, options: ReadOptions, start: u64, room: &Room) -> Self {
         Self {
             limits,
             start,
             kind: None,
-            builder: Builder::new(),
+            builder: Builder::with_room(room),
             problems: Problems::new(limits.problems),
             nest: Nest::default(),
             place: Place::default(),
@@ -65,6 +67,7 @@ impl<'l> Assembly<'l> {
             values: options.values,
             in_control: false,
             has_controls: false,
+            is_simple: false,
             document_number: String::new(),
         }
     }
@@ -74,6 +77,7 @@ impl<'l> Assembly<'l> {
         match types.lookup(basic, extended) {
             Some((found, exact)) => {
                 self.kind = Some(Arc::clone(found));
+                self.builder.set_layouts(Arc::clone(&found.layouts));
                 if !exact {
                     let message = "no definition of the extension; read as its basic type";
                     self.problem(Severity::Warning, "unknown-extension", path, message);
@@ -110,11 +114,15 @@ impl<'l> Assembly<'l> {
             self.undecoded(&record);
             return Ok(());
         }
-        match self.nest.place_of(&kind, candidates, record.parent) {
+        let is_packed = match self.nest.place_of(&kind, candidates, record.parent) {
             Some((depth, id)) => self.open_below(&kind, depth, id, &record),
             None => self.open_orphan(&kind, candidates, &record),
+        };
+        if is_packed {
+            self.packed_fields(&kind, &record);
+        } else {
+            self.fields(&kind, &record);
         }
-        self.fields(&kind, &record);
         self.check_number(&record);
         if self.nest.depth() > self.limits.depth {
             let message = format!("nested deeper than {} levels", self.limits.depth);
@@ -123,20 +131,21 @@ impl<'l> Assembly<'l> {
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> (Document, Vec<Problem>) {
+    pub(super) fn finish(mut self, room: &mut Room) -> (Document, Vec<Problem>) {
         let kind = self.kind.clone();
         self.close_to(kind.as_deref(), 0);
+        room.remember(&self.builder);
         (self.builder.finish(), self.problems.finish())
     }
 
-    fn check_limits(&self) -> Result<(), FrameError> {
+    fn check_limits(&mut self) -> Result<(), FrameError> {
         let size = self.place.offset - self.start + self.length as u64;
         // Node places are 32 bits wide.
         let most = self.limits.document.min(u32::MAX as usize);
         if size > most as u64 {
             return Err(self.frame_error("too-large", format!("an IDoc of more than {most} bytes")));
         }
-        if self.builder.len() >= self.limits.nodes {
+        if !self.builder.has_room(self.limits.nodes) {
             let message = format!("an IDoc of more than {} nodes", self.limits.nodes);
             return Err(self.frame_error("too-many-nodes", message));
         }
@@ -147,12 +156,19 @@ impl<'l> Assembly<'l> {
         FrameError { code, message, place: self.place.clone() }
     }
 
-    fn open_below(&mut self, kind: &Index, depth: usize, id: ElementId, record: &DataRecord<'_>) {
+    /// Opens a segment; says whether it came with its fields.
+    fn open_below(
+        &mut self,
+        kind: &Index,
+        depth: usize,
+        id: ElementId,
+        record: &DataRecord<'_>,
+    ) -> bool {
         self.close_to(Some(kind), depth + 1);
         let entry = self.nest.enter(kind.home(id).1);
         let element = kind.schema.element(id);
         self.push(id, record.number, entry.before);
-        self.builder.open(Kind::Segment, &element.name, self.offset(0));
+        let is_packed = self.open(kind, id, record);
         if entry.too_early {
             let message = "stands behind a segment that it must precede";
             self.problem(Severity::Error, "wrong-order", "", message);
@@ -166,18 +182,39 @@ impl<'l> Assembly<'l> {
             let message = "PSGNUM is not the SEGNUM of the parent by definition";
             self.problem(Severity::Warning, "parent-number", "", message);
         }
+        is_packed
+    }
+
+    /// Opens the node of a segment, with its fields where their text means what it says and is all
+    /// in the columns of the definition.
+    fn open(&mut self, kind: &Index, id: ElementId, record: &DataRecord<'_>) -> bool {
+        let offset = self.offset(0);
+        let layout = kind.layouts.of(id).filter(|_| self.is_simple && self.release == Release::R4);
+        let data = layout.and_then(|layout| record.data.trimmed().within(layout.length));
+        match data {
+            Some(data) => self.builder.open_record(id.index(), data, offset),
+            None => {
+                self.builder.open(Kind::Segment, &kind.schema.element(id).name, offset);
+            }
+        }
+        data.is_some()
     }
 
     /// Opens a segment whose parent did not come, below the root.
-    fn open_orphan(&mut self, kind: &Index, candidates: &[ElementId], record: &DataRecord<'_>) {
+    fn open_orphan(
+        &mut self,
+        kind: &Index,
+        candidates: &[ElementId],
+        record: &DataRecord<'_>,
+    ) -> bool {
         self.close_to(Some(kind), 1);
         let id = candidates.first().copied().unwrap_or(ElementId::ROOT);
-        let element = kind.schema.element(id);
         self.push(id, record.number, 0);
-        self.builder.open(Kind::Segment, &element.name, self.offset(0));
+        let is_packed = self.open(kind, id, record);
         let parent = &kind.schema.element(kind.home(id).0).name;
         let message = format!("its parent {parent} is not there");
         self.problem(Severity::Error, "missing-parent", "", message);
+        is_packed
     }
 
     /// Puts a segment with its data as it came, below the current one.
@@ -210,9 +247,13 @@ impl<'l> Assembly<'l> {
     /// Closes segments until `depth` of them are open, and reports what is missing in them.
     fn close_to(&mut self, kind: Option<&Index>, depth: usize) {
         while self.nest.depth() > depth {
-            if let (Some(kind), Some(open)) = (kind, self.nest.last().cloned()) {
-                for (element, count) in open.missing(kind, &self.nest) {
-                    self.report_missing(element, count, &open.place);
+            if let (Some(kind), Some(open)) = (kind, self.nest.last()) {
+                let missing = open.missing(kind, &self.nest);
+                if !missing.is_empty() {
+                    let place = open.place.clone();
+                    for (element, count) in missing {
+                        self.report_missing(element, count, &place);
+                    }
                 }
             }
             self.nest.pop();

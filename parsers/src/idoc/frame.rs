@@ -8,6 +8,7 @@
 //!
 //! Memory is one record, at most [`Limits::record`] bytes, whatever the input.
 
+use std::borrow::Cow;
 use std::io::{BufRead, ErrorKind};
 
 use crate::encoding::Encoding;
@@ -164,15 +165,15 @@ impl<R: BufRead> Records<R> {
     }
 
     /// The first characters of a record, as far as they are ASCII.
-    fn start(&self, record: &[u8]) -> Vec<u8> {
+    fn start<'r>(&self, record: &'r [u8]) -> Cow<'r, [u8]> {
         let width = self.encoding.width();
         let start = record.get(..record.len().min(11 * width)).unwrap_or_default();
         if width == 1 {
-            return start.to_vec();
+            return start.into();
         }
         let mut text = String::new();
         self.encoding.decode(start, &mut text);
-        text.into_bytes()
+        text.into_bytes().into()
     }
 
     fn error(&self, code: &'static str, message: impl Into<String>) -> FrameError {

@@ -1,7 +1,8 @@
 //! The header of a data record.
 
+use crate::document::trim_end;
 use crate::fixed::columns::Columns;
-use crate::idoc::control::Release;
+use crate::idoc::control::{DATA_HEADER, Release};
 
 /// The header fields of a data record, and its segment data.
 pub(super) struct DataRecord<'a> {
@@ -17,6 +18,12 @@ pub(super) struct DataRecord<'a> {
 pub(super) fn data_record(mut record: Columns<'_>, release: Release) -> DataRecord<'_> {
     let (definition, document_number, number, parent);
     match release {
+        Release::R4 if record.is_ascii() && record.within(DATA_HEADER - 1).is_none() => {
+            let header = record.take(DATA_HEADER);
+            let field = |from: usize, to: usize| trim_end(header.get(from..to).unwrap_or_default());
+            (definition, document_number) = (field(0, 30), field(33, 49));
+            (number, parent) = (field(49, 55), field(55, 61));
+        }
         Release::R4 => {
             definition = record.field(30);
             record.field(3);

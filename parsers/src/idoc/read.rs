@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::document::Room;
 use crate::encoding::Encoding;
 use crate::idoc::assemble::Assembly;
 use crate::idoc::frame::{RecordKind, Records};
@@ -53,6 +54,7 @@ pub struct Reader<R> {
     limits: Limits,
     options: ReadOptions,
     state: State,
+    room: Room,
 }
 
 #[derive(Debug)]
@@ -79,7 +81,7 @@ impl<R: BufRead> Reader<R> {
             Some(encoding) => Records::in_encoding(input, encoding, &limits),
             None => Records::new(input, &limits),
         };
-        Self { records, types, limits, options, state: State::Start }
+        Self { records, types, limits, options, state: State::Start, room: Room::default() }
     }
 
     fn read(&mut self) -> Result<Option<Reading>, FrameError> {
@@ -92,7 +94,7 @@ impl<R: BufRead> Reader<R> {
         let Some(first) = first else { return Ok(None) };
         let start = self.records.place().offset;
         let options = ReadOptions { encoding: Some(self.records.encoding()), ..self.options };
-        let mut assembly = Assembly::new(&self.limits, options, start);
+        let mut assembly = Assembly::new(&self.limits, options, start, &self.room);
         let (bytes, place) = (self.records.bytes(), self.records.place());
         if first == RecordKind::Status {
             assembly.status(bytes, place);
@@ -123,7 +125,7 @@ impl<R: BufRead> Reader<R> {
                 }
                 Err(error) => return Err(error),
             }
-            let (document, problems) = assembly.finish();
+            let (document, problems) = assembly.finish(&mut self.room);
             return Ok(Some(Reading { document, problems, span: start..end }));
         }
     }

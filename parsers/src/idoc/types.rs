@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::document::Layout;
 use crate::fixed::index::Index;
+use crate::idoc::control::{CONTROL, DATA_HEADER, EDI_DC40};
 use crate::schema::{ElementId, Schema};
 
 /// IDoc types by basic type and extension.
@@ -23,7 +25,11 @@ impl Types {
     pub fn add(&mut self, schema: Arc<Schema>) {
         let known = self.types.entry(schema.name().to_owned()).or_default();
         known.retain(|other| extension(&other.schema) != extension(&schema));
-        known.push(Arc::new(Index::new(schema)));
+        let mut control = Layout::named(CONTROL);
+        for column in &EDI_DC40 {
+            control.add(column.name, column.length);
+        }
+        known.push(Arc::new(Index::new(schema, DATA_HEADER as u32, control)));
     }
 
     /// The schema of a type. An extension that is not known is read as its basic type.

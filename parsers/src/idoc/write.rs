@@ -6,13 +6,13 @@
 //! `DOCNUM` are those of the control record, a leading minus of a decimal field is written behind
 //! (`12.50-`), `true` becomes `X` and `false` blank.
 
-use crate::document::{Document, Kind, Node};
+use crate::document::{Document, Fields, Kind, Node};
 use crate::encoding::Encoding;
 use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, EDI_DS40_LENGTH, SDATA_LENGTH, STATUS};
 use crate::idoc::record::{self, Layout, Row};
 use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
-use crate::schema::{Element, ElementId, Schema, nearest};
+use crate::schema::{ElementId, Schema, nearest};
 
 /// How long a record is. Readers of all three exist; SAP reads all three with line ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -198,7 +198,11 @@ impl<'a> Writer<'a> {
             let message = || "not the IDoc type that it is written as".to_owned();
             self.problem("wrong-type", "IDOCTYP", message);
         }
-        let row = self.fields(control, Layout::Control(self.schema));
+        let has_defaults = ["TABNAM", "IDOCTYP", "CIMTYP"].iter().any(|name| text(name).is_empty());
+        let row = match control.record(self.schema, ElementId::ROOT).filter(|_| !has_defaults) {
+            Some(fields) => self.copied(fields),
+            None => self.fields(control, Layout::Control(self.schema)),
+        };
         self.in_control = false;
         self.end_record(EDI_DC40_LENGTH.saturating_sub(row.written));
     }
@@ -206,7 +210,7 @@ impl<'a> Writer<'a> {
     /// Writes the segments below `parent`, whose own number is `number`.
     fn children(&mut self, parent: Node<'a>, id: ElementId, number: u32) {
         let mut run = Run { at: 0, count: 0 };
-        for child in parent.children() {
+        for child in parent.nested() {
             match child.kind() {
                 Kind::Segment | Kind::Group if number == 0 && child.name() == CONTROL => {}
                 Kind::Segment | Kind::Group => {
@@ -223,17 +227,14 @@ impl<'a> Writer<'a> {
                 _ => self.problem("unknown-field", child.name(), || "not in a segment".to_owned()),
             }
         }
-        let declared = self.schema.element(id).children();
+        let declared = self.schema.element(id).segments();
         self.advance(&mut run, declared, declared.len());
     }
 
     fn child(&mut self, node: Node<'a>, name: &str, parent: (ElementId, u32), run: &mut Run) {
         let schema = self.schema;
-        let declared = schema.element(parent.0).children();
-        let is = |id: &ElementId| {
-            let element = schema.element(*id);
-            element.kind == Kind::Segment && element.name == name
-        };
+        let declared = schema.element(parent.0).segments();
+        let is = |id: &ElementId| schema.element(*id).name == name;
         let ahead = declared.get(run.at..).unwrap_or_default().iter().position(is);
         match ahead {
             Some(0) => run.count += 1,
@@ -267,10 +268,8 @@ impl<'a> Writer<'a> {
             return self.problem("wrong-order", name, message);
         }
         self.problem("unknown-segment", name, || {
-            let declared = schema.element(parent).children().iter();
-            let segments =
-                declared.map(|id| schema.element(*id)).filter(|element| is_segment(element));
-            match nearest(name, segments.map(|element| element.name.as_str())) {
+            let declared = schema.element(parent).segments().iter();
+            match nearest(name, declared.map(|id| schema.element(*id).name.as_str())) {
                 Some(near) => format!("unknown segment; did you mean {near}?"),
                 None => "unknown segment".to_owned(),
             }
@@ -281,7 +280,7 @@ impl<'a> Writer<'a> {
     fn advance(&mut self, run: &mut Run, declared: &[ElementId], to: usize) {
         for id in declared.get(run.at..to).unwrap_or_default() {
             let element = self.schema.element(*id);
-            if is_segment(element) && run.count < u64::from(element.min) {
+            if run.count < u64::from(element.min) {
                 let (count, min) = (run.count, element.min);
                 let message = || match count {
                     0 => "mandatory segment is missing".to_owned(),
@@ -310,13 +309,22 @@ impl<'a> Writer<'a> {
         self.digits(number, 6);
         self.digits(parent, 6);
         self.digits(u32::from(element.level), 2);
-        let row = self.fields(node, Layout::Segment(schema, element.children()));
+        let row = match node.record(schema, id).filter(|fields| !fields.has_leading_sign()) {
+            Some(fields) => self.copied(fields),
+            None => self.fields(node, Layout::Segment(schema, element.children())),
+        };
         let length = match self.options.record_length {
             RecordLength::Full => SDATA_LENGTH,
             _ => row.length,
         };
         self.end_record(length.saturating_sub(row.written));
         self.children(node, id, number);
+    }
+
+    /// Writes the fields of a record as they were read, which are in the same columns.
+    fn copied(&mut self, fields: Fields<'_>) -> Row {
+        self.out.extend_from_slice(fields.text.as_bytes());
+        Row { written: fields.text.len(), length: fields.layout.length }
     }
 
     /// Writes the fields of a record and reports their faults.
@@ -353,10 +361,13 @@ impl<'a> Writer<'a> {
         self.out.resize(self.out.len() + blanks.unwrap_or(length), b' ');
     }
 
-    fn digits(&mut self, number: u32, count: u32) {
-        for place in (0..count).rev() {
-            let digit = number / 10_u32.saturating_pow(place) % 10;
-            self.out.push(b'0' + digit as u8);
+    fn digits(&mut self, number: u32, count: usize) {
+        let start = self.out.len();
+        self.out.resize(start + count, b'0');
+        let mut rest = number;
+        for digit in self.out.iter_mut().skip(start).rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
         }
     }
 }
@@ -368,138 +379,5 @@ struct Run {
     count: u64,
 }
 
-fn is_segment(element: &Element) -> bool {
-    element.kind == Kind::Segment
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::document::Builder;
-    use crate::idoc::read_schema;
-    use crate::json;
-
-    const VEHICLE: &str = include_str!("../../../mappings/schemas/idoc/ZVEHREG01.idoc");
-
-    fn schema() -> Schema {
-        read_schema(VEHICLE.as_bytes()).unwrap()
-    }
-
-    /// A document from JSON, whose objects are taken as segments.
-    fn document(text: &str) -> Document {
-        json::read(text.as_bytes(), &Limits::default()).unwrap().document
-    }
-
-    fn written(text: &str, options: WriteOptions) -> Vec<String> {
-        let mut out = Vec::new();
-        let problems = write(&document(text), &schema(), options, &mut out);
-        assert_eq!(problems, []);
-        String::from_utf8(out).unwrap().split('\n').map(str::to_owned).collect()
-    }
-
-    fn refused(text: &str) -> Vec<String> {
-        let mut out = b"before".to_vec();
-        let problems = write(&document(text), &schema(), WriteOptions::default(), &mut out);
-        assert_eq!(out, b"before");
-        problems.iter().map(|p| format!("{} {}: {}", p.code, p.place.path, p.message)).collect()
-    }
-
-    const TWO: &str = r#"{
-        "EDI_DC40": {"MANDT": "100", "DOCNUM": "0000000000000042", "MESTYP": "ZVEHREG"},
-        "Z1VHHDR": {"VIN": "WAY1ZZZA6TB000017", "STATUS": "DLVD", "MILEAGE": -12.5,
-            "Z1VHPRT": [{"PARVW": "AG", "NAME1": "Müller"}, {"NAME1": "B", "PARVW": "WE"}]}}"#;
-
-    #[test]
-    fn records_are_numbered_and_filled_to_their_length() {
-        let lines = written(TWO, WriteOptions::default());
-        let lengths: Vec<_> = lines.iter().map(|line| line.chars().count()).collect();
-        assert_eq!(lengths, [524, 1063, 1063, 1063, 0]);
-        assert!(lines[0].starts_with("EDI_DC40  1000000000000000042"));
-        assert!(lines[0][39..].starts_with("ZVEHREG01 "));
-        assert!(lines[0][99..].starts_with("ZVEHREG "));
-        let header = format!("{:30}100000000000000004200000100000001WAY1ZZZA6TB", "Z2VHHDR000");
-        assert!(lines[1].starts_with(&header), "{}", lines[1]);
-        assert_eq!(lines[1][63 + 107..63 + 117].trim_end(), "12.5-");
-        assert!(lines[2].starts_with("Z2VHPRT000 "));
-        assert_eq!(&lines[2][49..65], "00000200000102AG");
-        assert_eq!(&lines[3][49..63 + 13], "00000300000102WE          B");
-    }
-
-    #[test]
-    fn the_shape_of_the_records_can_be_chosen() {
-        let trimmed = WriteOptions {
-            record_length: RecordLength::Trimmed,
-            newline: Newline::CrLf,
-            ..WriteOptions::default()
-        };
-        let lines = written(TWO, trimmed);
-        assert!(lines[2].ends_with("Müller\r") && lines[0].ends_with("ZVEHREG\r"));
-        let segment = WriteOptions { record_length: RecordLength::Segment, ..trimmed };
-        let lengths: Vec<_> =
-            written(TWO, segment).iter().map(|line| line.chars().count()).collect();
-        assert_eq!(lengths, [525, 63 + 117 + 1, 63 + 85 + 1, 63 + 85 + 1, 0]);
-        let stream = WriteOptions { newline: Newline::None, ..WriteOptions::default() };
-        assert_eq!(written(TWO, stream)[0].chars().count(), 524 + 3 * 1063);
-        let impossible = WriteOptions { newline: Newline::None, ..trimmed };
-        let problems = write(&document(TWO), &schema(), impossible, &mut Vec::new());
-        assert_eq!(problems[0].code, "needs-newline");
-    }
-
-    #[test]
-    fn everything_that_would_be_lost_is_refused_with_its_path() {
-        let text = r#"{
-            "EDI_DC40": {"MANDT": "1000", "IDOCTYP": "ORDERS05", "MSTYP": "X", "SNDPRN": ["A"]},
-            "Z1VHHDR": {"VIN": "WAY1ZZZA6TB0000170", "STATUS": "A\nB", "MODELL": "x",
-                "Z1VHOPT": {"OPTTEXT": "ü2345678901234567890123456789012345678901"},
-                "Z1VHPRT": {"PARVW": "AG"},
-                "Z1VHPTR": {}},
-            "REST": 1}"#;
-        assert_eq!(
-            refused(text),
-            [
-                "wrong-type EDI_DC40/IDOCTYP: not the IDoc type that it is written as",
-                "not-a-field EDI_DC40/SNDPRN: a field has no children",
-                "too-long EDI_DC40/MANDT: 4 characters, but the field has 3",
-                "unknown-field EDI_DC40/MSTYP: unknown field; did you mean MESTYP?",
-                "too-long Z1VHHDR/VIN: 18 characters, but the field has 17",
-                "control-character Z1VHHDR/STATUS: control character in the value",
-                "unknown-field Z1VHHDR/MODELL: unknown field; did you mean MODEL?",
-                "too-long Z1VHHDR/Z1VHOPT/OPTTEXT: 41 characters, but the field has 40",
-                "wrong-order Z1VHHDR/Z1VHPRT: stands behind a segment that it must precede",
-                "unknown-segment Z1VHHDR/Z1VHPTR: unknown segment; did you mean Z1VHPRT?",
-                "unknown-field REST: not in a segment",
-            ]
-        );
-    }
-
-    #[test]
-    fn occurrences_are_counted() {
-        let partners = ["{}"; 11].join(",");
-        let text = format!(r#"{{"EDI_DC40": {{}}, "Z1VHHDR": {{"Z1VHPRT": [{partners}]}}}}"#);
-        let message = "too-many-segments Z1VHHDR/Z1VHPRT[9]: more often than declared, at most 9";
-        assert_eq!(refused(&text), [message]);
-        assert_eq!(
-            refused("{}"),
-            [
-                "missing-segment EDI_DC40: no control record",
-                "missing-segment Z1VHHDR: mandatory segment is missing",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_field_given_twice_is_refused() {
-        let mut builder = Builder::new();
-        builder.open(Kind::Group, "ZVEHREG01", 0);
-        builder.open(Kind::Segment, "EDI_DC40", 0);
-        for _ in 0..2 {
-            builder.put(Kind::Field, "MANDT", "100", 0);
-        }
-        builder.close();
-        builder.open(Kind::Segment, "Z1VHHDR", 0);
-        let problems =
-            write(&builder.finish(), &schema(), WriteOptions::default(), &mut Vec::new());
-        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
-        assert_eq!(codes, ["duplicate-field"]);
-    }
-}
+mod tests;

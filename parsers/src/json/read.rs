@@ -174,7 +174,7 @@ impl<'a> Scanner<'a> {
 
     /// Puts a scalar, or opens a container whose children the main loop reads.
     fn put_value(&mut self, name: &str) -> Result<(), Fault> {
-        if self.builder.len() >= self.limits.nodes {
+        if !self.builder.has_room(self.limits.nodes) {
             let message = format!("more than {} values", self.limits.nodes);
             return Err(fault(self.tokens.at, "too-many-nodes", message));
         }

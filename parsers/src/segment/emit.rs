@@ -1,6 +1,6 @@
 //! A node of a document to a segment.
 
-use crate::document::{Kind, Node};
+use crate::document::{Kind, Node, Tokens};
 use crate::segment::separators::Separators;
 use crate::segment::text::Charset;
 use crate::segment::tree::NESTING;
@@ -55,6 +55,9 @@ impl Emitter {
 
     /// Appends the segment without its terminator. Trailing separators are left out.
     pub(crate) fn segment(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
+        if let Some(tokens) = node.tokens().filter(|tokens| self.is_written(tokens)) {
+            return out.extend_from_slice(tokens.text.as_bytes());
+        }
         self.tag(node, out);
         let mut pending = 0;
         let elements = node.children().filter(|child| child.kind() != Kind::Attribute);
@@ -65,6 +68,30 @@ impl Emitter {
                 pending = 0;
             }
         }
+    }
+
+    /// Whether a segment that was read is what would be written of it: the separators are the
+    /// same, nothing in it needs a release character, and nothing trails.
+    fn is_written(&self, tokens: &Tokens<'_>) -> bool {
+        let Separators { element, component, release, repetition, terminator, .. } =
+            self.separators;
+        let bytes = tokens.text.as_bytes();
+        let Some((tag, marks)) = tokens.marks.split_first() else { return false };
+        let at = |mark: u32| (mark - tokens.from) as usize;
+        let tag = at(*tag);
+        let is_tag = (1..=8).contains(&tag)
+            && bytes.iter().take(tag).all(u8::is_ascii_alphanumeric)
+            && tokens.component == component
+            && bytes.get(tag).is_none_or(|byte| *byte == element);
+        let other = (release.unwrap_or(terminator), repetition.unwrap_or(terminator));
+        let (mut from, mut is_component) = (tag + 1, false);
+        let mut trails = false;
+        for mark in marks.iter().map(|mark| at(*mark)) {
+            let is_joined = bytes.get(mark) == Some(&component);
+            trails |= mark == from && !is_joined && (is_component || mark == bytes.len());
+            (from, is_component) = (mark + 1, is_joined);
+        }
+        is_tag && !trails && memchr::memchr3(terminator, other.0, other.1, bytes).is_none()
     }
 
     fn tag(&mut self, node: Node<'_>, out: &mut Vec<u8>) {

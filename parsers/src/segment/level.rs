@@ -10,7 +10,7 @@ use crate::reading::{FrameError, Limits, Place, Problem, Problems, Reading, Seve
 use crate::segment::lexer::Segments;
 use crate::segment::text::Charset;
 use crate::segment::token::Segment;
-use crate::segment::tree::{Nodes, put_plain, put_segment};
+use crate::segment::tree::{Nodes, put_plain, put_released, put_segment};
 
 /// The name of the group of header segments in every document of a message.
 pub const ENVELOPE: &str = "envelope";
@@ -115,36 +115,95 @@ impl Level {
         put_segment(&mut self.builder, segment, charset, offset, nodes);
     }
 
-    /// Takes segments as long as they need no second look: plain ones with a tag that passes.
+    /// Takes segments as long as they need no second look: simple ones without
+    /// needless release characters whose tag passes.
     ///
     /// The last result is whether a segment is left that does, as [`Segments::last`]; without one
     /// the input has ended.
     #[inline]
-    pub(crate) fn take_plain<R: Read>(
+    pub(crate) fn take_simple<R: Read>(
         &mut self,
         segments: &mut Segments<R>,
-        limits: &Limits,
+        (limits, nodes): (&Limits, &mut Nodes),
         passes: impl Fn(&[u8]) -> bool,
     ) -> Result<Taken, FrameError> {
         let mut taken = Taken { count: 0, end: None, is_left: true };
-        let longest = limits.document.min(u32::MAX as usize);
         loop {
-            let Some(segment) = segments.next()? else {
-                taken.is_left = false;
-                break;
-            };
-            let offset = self.offset(segment.offset());
-            let fits = offset.saturating_add(segment.bytes().len()) <= longest
-                && self.builder.len() < limits.nodes;
-            if !fits || !passes(segment.tag()) || !segment.is_plain() {
+            match self.take_window(segments, limits, &passes, &mut taken) {
+                Stop::Refused => break,
+                Stop::Released => {}
+                Stop::Short => {
+                    if segments.next()?.is_none() {
+                        taken.is_left = false;
+                        break;
+                    }
+                }
+            }
+            let segment = segments.last();
+            let end = self.offset(segment.offset()).saturating_add(segment.bytes().len());
+            if !self.has_room(limits, end)
+                || !passes(segment.tag())
+                || !segment.is_simple()
+                || segment.has_needless_release()
+            {
                 break;
             }
-            put_plain(&mut self.builder, &segment, offset);
+            let offset = self.offset(segment.offset());
+            if segment.is_escaped() {
+                put_released(&mut self.builder, &segment, offset, nodes);
+            } else {
+                put_plain(&mut self.builder, &segment, offset);
+            }
             taken.count += 1;
             taken.end = Some(end_of(&segment));
         }
         self.count += taken.count;
         Ok(taken)
+    }
+
+    /// Takes the plain segments that are whole in the window, and copies their text at once.
+    #[inline]
+    fn take_window<R: Read>(
+        &mut self,
+        segments: &mut Segments<R>,
+        limits: &Limits,
+        passes: &impl Fn(&[u8]) -> bool,
+        taken: &mut Taken,
+    ) -> Stop {
+        let (before, component) = (taken.count, segments.separators().component);
+        let (mut text, mut end) = (0..0, 0);
+        let stop = loop {
+            let Some(lent) = segments.next_in_window() else { break Stop::Short };
+            let offset = self.offset(lent.offset);
+            let behind = offset.saturating_add(lent.window.len());
+            if !(lent.is_simple && passes(lent.tag) && self.has_room(limits, behind)) {
+                break Stop::Refused;
+            }
+            if lent.is_escaped {
+                break Stop::Released;
+            }
+            if taken.count == before {
+                text.start = lent.window.start;
+            }
+            let ends = lent.marks.iter().map(|mark| mark.at() as u32);
+            let at = lent.window.start - text.start;
+            self.builder.put_elements(at, component, ends, offset);
+            text.end = lent.window.end;
+            end = lent.offset + lent.window.len() as u64 + 1;
+            taken.count += 1;
+        };
+        if taken.count > before {
+            taken.end = Some(end);
+            self.builder.text(std::str::from_utf8(segments.window(text)).unwrap_or_default());
+        }
+        stop
+    }
+
+    /// Whether a segment may be put that ends at that byte of the level.
+    #[inline]
+    fn has_room(&self, limits: &Limits, end: usize) -> bool {
+        end <= limits.document.min(u32::MAX as usize)
+            && self.builder.has_room_for_sure(limits.nodes)
     }
 
     pub(crate) fn finish(mut self, end: u64) -> Reading {
@@ -154,7 +213,17 @@ impl Level {
     }
 }
 
-/// What [`Level::take_plain`] took.
+/// Why no more segments were taken from the window.
+enum Stop {
+    /// The window ends.
+    Short,
+    /// The segment lent last has release characters.
+    Released,
+    /// The segment lent last is not to be taken.
+    Refused,
+}
+
+/// What [`Level::take_simple`] took.
 #[derive(Debug)]
 pub(crate) struct Taken {
     pub(crate) count: u64,

@@ -15,6 +15,7 @@
 mod emit;
 mod level;
 mod lexer;
+mod output;
 mod parts;
 mod scan;
 mod separators;
@@ -32,4 +33,5 @@ pub use token::{Element, Raw, Segment};
 
 pub(crate) use emit::Emitter;
 pub(crate) use level::{Level, References, end_of, is_wrapped, place_in, place_of, value};
-pub(crate) use tree::{Nodes, copy_node, put_segment, put_values};
+pub(crate) use output::{Opened, Output};
+pub(crate) use tree::{Nodes, put_segment, put_values};

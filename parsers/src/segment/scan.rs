@@ -38,20 +38,25 @@ impl Needles {
         let mut flags = [0_u8; BLOCK];
         for (flag, byte) in flags.iter_mut().zip(block) {
             let byte = *byte;
-            let is_end = u8::from(byte == self.terminator);
             let is_separator = u8::from(byte == self.element)
                 | u8::from(byte == self.component)
                 | u8::from(byte == self.repetition)
-                | is_end;
+                | u8::from(byte == self.terminator);
             let is_odd = u8::from(byte == self.release) | u8::from(byte < 0x20);
-            *flag = is_separator | is_end << 1 | (is_odd & !is_separator) << 2;
+            *flag = is_separator | (is_odd & !is_separator) << 1;
         }
+        let has_odd = flags.iter().fold(0, |all, flag| all | flag) > 1;
         Found {
             separators: pack(&flags, 0),
-            ends: pack(&flags, 1),
-            odd: pack(&flags, 2),
+            // Nearly no block has any, and packing costs more than to look.
+            odd: if has_odd { pack(&flags, 1) } else { 0 },
             has_high: block.iter().fold(0, |all, byte| all | byte) >= 0x80,
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn is_end(&self, byte: u8) -> bool {
+        byte == self.terminator
     }
 }
 
@@ -60,8 +65,6 @@ impl Needles {
 pub(super) struct Found {
     /// Separators of all kinds, terminators among them.
     pub(super) separators: u64,
-    /// Terminators.
-    pub(super) ends: u64,
     /// Release and control characters that are no separators.
     pub(super) odd: u64,
     /// Whether a byte is above 0x7f.
@@ -72,7 +75,6 @@ impl Found {
     /// Forgets what stands before byte `at`, or from there on.
     pub(super) fn keep(&mut self, mask: u64) {
         self.separators &= mask;
-        self.ends &= mask;
         self.odd &= mask;
     }
 }
@@ -104,7 +106,6 @@ mod tests {
                 let bit = |is: bool| u64::from(is) << at;
                 let expected = Found {
                     separators: bit(b"+:'".contains(&byte)),
-                    ends: bit(byte == b'\''),
                     odd: bit(byte == b'?' || byte < 0x20),
                     has_high: byte >= 0x80,
                 };
@@ -119,6 +120,6 @@ mod tests {
         let mut block = [b'A'; BLOCK];
         (block[3], block[5], block[9]) = (0x1d, b'\n', b'\r');
         let found = Needles::new(&separators).find(&block);
-        assert_eq!((found.separators, found.ends, found.odd), (1 << 3 | 1 << 5, 1 << 5, 1 << 9));
+        assert_eq!((found.separators, found.odd), (1 << 3 | 1 << 5, 1 << 9));
     }
 }

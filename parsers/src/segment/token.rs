@@ -99,14 +99,36 @@ impl<'a> Segment<'a> {
         self.terminated
     }
 
-    /// Whether it is ASCII that means what it says: no release or control characters, no
-    /// repetitions, nothing behind the tag but elements, and a terminator.
+    /// Whether it is ASCII that means what it says.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        let is_odd = self.controls | self.high | self.escaped | !self.terminated;
-        let is_odd = is_odd || self.bytes.get(self.tag().len()) == Some(&self.separators.component);
-        let repetition = self.separators.repetition;
-        !is_odd && repetition.is_none_or(|byte| memchr::memchr(byte, self.bytes).is_none())
+        self.is_simple() && !self.escaped
+    }
+
+    /// Whether it is ASCII in which only release characters mean something else: no control
+    /// characters, no repetitions, nothing behind the tag but elements, and a terminator.
+    #[inline]
+    pub(crate) fn is_simple(&self) -> bool {
+        !(self.controls | self.high | !self.terminated)
+            && is_flat(self.bytes, self.tag().len(), self.separators)
+    }
+
+    /// Whether a release character stands before one that is no separator.
+    #[inline]
+    pub(crate) fn has_needless_release(&self) -> bool {
+        self.escaped && self.separators.release.is_some_and(|release| self.is_needless(release))
+    }
+
+    fn is_needless(&self, release: u8) -> bool {
+        let mut rest = self.bytes;
+        while let Some(at) = memchr::memchr(release, rest) {
+            match rest.get(at + 1) {
+                Some(byte) if self.separators.bytes().any(|separator| separator == *byte) => {}
+                _ => return true,
+            }
+            rest = rest.get(at + 2..).unwrap_or_default();
+        }
+        false
     }
 
     /// Whether nothing stands before the terminator.
@@ -201,6 +223,13 @@ impl<'a> Segment<'a> {
         let release = if self.escaped { self.separators.release } else { None };
         Raw { bytes: self.bytes.get(from..mark.at()).unwrap_or_default(), at: from, release }
     }
+}
+
+/// Whether there are no repetitions, and nothing behind a tag of that length but elements.
+#[inline]
+pub(super) fn is_flat(bytes: &[u8], tag: usize, separators: &Separators) -> bool {
+    bytes.get(tag) != Some(&separators.component)
+        && separators.repetition.is_none_or(|byte| memchr::memchr(byte, bytes).is_none())
 }
 
 impl fmt::Debug for Segment<'_> {

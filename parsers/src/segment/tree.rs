@@ -4,7 +4,7 @@
 //! name; a composite element has its components as fields below it; an element with repetitions is
 //! a [`Kind::List`] of such fields. Empty elements keep their places; trailing ones are as sent.
 
-use crate::document::{Builder, Kind, Node};
+use crate::document::{Builder, Kind};
 use crate::segment::text::{Charset, Decoded};
 use crate::segment::token::{Ends, Mark, Segment, unescape};
 
@@ -17,6 +17,8 @@ pub(crate) const NESTING: &str = "nesting";
 pub(crate) struct Nodes {
     text: String,
     bytes: Vec<u8>,
+    /// Where tokens end in the text and in the source.
+    ends: Vec<(u32, u32)>,
 }
 
 /// A segment whose text is on its way into a document.
@@ -38,6 +40,14 @@ pub(crate) fn put_segment(
     offset: usize,
     nodes: &mut Nodes,
 ) -> Decoded {
+    if segment.is_plain() && !charset.has_shifts() {
+        put_plain(builder, &segment, offset);
+        return Decoded::Exact;
+    }
+    if segment.is_simple() && !charset.has_shifts() {
+        put_released(builder, &segment, offset, nodes);
+        return Decoded::Exact;
+    }
     let is_plain = !segment.is_escaped() && !segment.may_be_high() && !charset.has_shifts();
     let text = std::str::from_utf8(segment.bytes()).ok().filter(|_| is_plain);
     let mut source = Source { segment, text, charset, offset, worst: Decoded::Exact, nodes };
@@ -70,49 +80,38 @@ pub(crate) fn put_segment(
 }
 
 /// Puts a segment that is [plain](Segment::is_plain).
-#[inline]
 pub(super) fn put_plain(builder: &mut Builder, segment: &Segment<'_>, offset: usize) {
-    let text = std::str::from_utf8(segment.bytes()).unwrap_or_default();
-    let component = segment.separators().component;
-    let Some((tag, marks)) = segment.marks().split_first() else { return };
-    builder.open(Kind::Segment, text.get(..tag.at()).unwrap_or_default(), offset);
-    let (mut from, mut is_open) = (tag.at() + 1, false);
-    for mark in marks {
-        let at = mark.at();
-        let has_more = text.as_bytes().get(at) == Some(&component);
-        if has_more && !is_open {
-            builder.open(Kind::Field, "", offset + from);
-            is_open = true;
-        }
-        builder.put(Kind::Field, "", text.get(from..at).unwrap_or_default(), offset + from);
-        if is_open && !has_more {
-            builder.close();
-            is_open = false;
-        }
-        from = at + 1;
-    }
-    builder.close();
+    let ends = segment.marks().iter().map(|mark| mark.at() as u32);
+    builder.put_elements(0, segment.separators().component, ends, offset);
+    builder.text(std::str::from_utf8(segment.bytes()).unwrap_or_default());
 }
 
-/// Copies a header and all below it into a document that begins behind it. A composite element is a field with fields below it.
-pub(crate) fn copy_node(builder: &mut Builder, node: Node<'_>) {
-    if node.children().next().is_none() {
-        match node.kind() {
-            Kind::Group | Kind::Segment | Kind::List => {
-                builder.open(node.kind(), node.name(), 0);
-                builder.close();
-            }
-            kind => {
-                builder.put(kind, node.name(), node.text(), 0);
-            }
+/// Puts a segment that is [simple](Segment::is_simple) but for its release characters.
+pub(super) fn put_released(
+    builder: &mut Builder,
+    segment: &Segment<'_>,
+    offset: usize,
+    nodes: &mut Nodes,
+) {
+    let Nodes { bytes, ends, .. } = nodes;
+    let source = segment.bytes();
+    let Some(release) = segment.separators().release else { return };
+    let next =
+        |from: usize| memchr::memchr(release, source.get(from..)?).map(|distance| from + distance);
+    bytes.clear();
+    ends.clear();
+    let (mut from, mut found, mut removed) = (0, next(0), 0);
+    for mark in segment.marks() {
+        while let Some(at) = found.filter(|at| *at < mark.at()) {
+            bytes.extend_from_slice(source.get(from..at).unwrap_or_default());
+            // What is released is data, be it a release character itself.
+            (from, found, removed) = (at + 1, next(at + 2), removed + 1);
         }
-        return;
+        ends.push(((mark.at() - removed) as u32, mark.at() as u32));
     }
-    builder.open(node.kind(), node.name(), 0);
-    for child in node.children() {
-        copy_node(builder, child);
-    }
-    builder.close();
+    bytes.extend_from_slice(source.get(from..).unwrap_or_default());
+    let text = std::str::from_utf8(bytes).unwrap_or_default();
+    builder.put_released(text, segment.separators().component, ends, offset);
 }
 
 /// Puts a segment of these elements, each a list of its components, up to the last that is used.
@@ -153,7 +152,7 @@ impl Source<'_, '_> {
     }
 
     fn put_decoded(&mut self, builder: &mut Builder, from: usize, mark: Mark) {
-        let Nodes { text, bytes } = &mut *self.nodes;
+        let Nodes { text, bytes, .. } = &mut *self.nodes;
         let raw = self.segment.bytes().get(from..mark.at()).unwrap_or_default();
         text.clear();
         let raw = match self.segment.separators().release {

@@ -12,6 +12,8 @@ const FIRST: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Window<R> {
     input: R,
+    /// The room that is made at first.
+    first: usize,
     /// There is a block of room behind `filled`, so that the last one can be scanned as any.
     bytes: Vec<u8>,
     filled: usize,
@@ -25,8 +27,13 @@ pub(super) struct Window<R> {
 
 impl<R: Read> Window<R> {
     pub(super) fn new(input: R) -> Self {
+        Self::with_room(input, FIRST)
+    }
+
+    pub(super) fn with_room(input: R, first: usize) -> Self {
         Self {
             input,
+            first: first.max(1),
             bytes: Vec::new(),
             filled: 0,
             base: 0,
@@ -83,7 +90,7 @@ impl<R: Read> Window<R> {
         self.forget(keep);
         let mut room = self.bytes.len().saturating_sub(BLOCK);
         if room == 0 || self.filled > room / 2 {
-            room = (room * 2).max(FIRST);
+            room = (room * 2).max(self.first);
             self.bytes.resize(room + BLOCK, 0);
         }
         let before = self.filled;

@@ -8,7 +8,7 @@
 
 use crate::document::{Builder, Document, Kind, Node};
 use crate::reading::{Problem, Reading, Severity};
-use crate::segment::{ENVELOPE, INTERCHANGE, Part, copy_node, put_values};
+use crate::segment::{ENVELOPE, INTERCHANGE, Part, put_values};
 use crate::x12::ack_codes::{element_code, group_code, note_code, segment_code, set_code};
 use crate::x12::isa::SEPARATORS;
 
@@ -88,7 +88,7 @@ impl Acks {
             && let Some(envelope) = root.child(ENVELOPE)
         {
             let mut builder = Builder::new();
-            copy_node(&mut builder, envelope);
+            builder.copy_header(envelope);
             self.header = Some(builder.finish());
         }
         if status == "A" && self.sets.len() >= MOST_SETS {
@@ -151,7 +151,7 @@ impl Acks {
         put_values(&mut builder, "ST", &[&[name], &["0001"], &[version]]);
         put_values(&mut builder, "AK1", &[&[text(gs, 0)], &[text(gs, 5)], &[ak1_version]]);
         for set in &sets {
-            set.root().children().for_each(|child| copy_node(&mut builder, child));
+            set.root().children().for_each(|child| builder.copy_header(child));
         }
         let mut values = vec![[status], [included], [&received], [accepted]];
         values.extend(codes.into_iter().take(5).map(|code| [code]));
@@ -228,7 +228,7 @@ fn segments(reading: &Reading, (ak3, ak4): (&str, &str), builder: &mut Builder) 
 /// ISA of an answer: version, usage and separators as they came, the parties swapped.
 fn put_isa(builder: &mut Builder, header: Node<'_>, options: &AckOptions<'_>) {
     if let Some(separators) = header.child(SEPARATORS) {
-        copy_node(builder, separators);
+        builder.copy_header(separators);
     }
     let Some(isa) = header.child("ISA") else { return };
     let of = |number: usize| text(isa, number - 1);

@@ -3,8 +3,8 @@
 use crate::document::{Builder, Document, Kind};
 use crate::reading::Place;
 use crate::segment::{
-    ENVELOPE, GROUP, INTERCHANGE, Level, Nodes, Part, References, Segment, copy_node, end_of,
-    place_in, place_of, put_segment, value,
+    ENVELOPE, GROUP, INTERCHANGE, Level, Nodes, Part, References, Segment, end_of, place_in,
+    place_of, put_segment, value,
 };
 use crate::x12::checks::{CHARSET, check_text, trailer, trimmed};
 use crate::x12::isa::Header;
@@ -33,7 +33,7 @@ impl State {
             header.put(&mut level.builder);
             let isa = header_document(header);
             for child in isa.root().children() {
-                copy_node(&mut envelope, child);
+                envelope.copy_header(child);
             }
             level.reference = header.element(13).as_bytes().to_vec();
         }
@@ -208,7 +208,7 @@ pub(super) fn with_segment(
     let mut builder = Builder::new();
     builder.open(Kind::Group, ENVELOPE, 0);
     for child in envelope.root().children() {
-        copy_node(&mut builder, child);
+        builder.copy_header(child);
     }
     put_segment(&mut builder, segment, CHARSET, 0, nodes);
     builder.finish()

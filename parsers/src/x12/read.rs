@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::io::Read;
 
-use crate::document::Document;
+use crate::document::{Document, Room};
 use crate::reading::{FrameError, Limits, Place};
 use crate::segment::{Level, Mode, Nodes, Part, References, Rule, Segments, Separators};
 use crate::x12::checks::is_tag;
@@ -52,7 +52,7 @@ pub(super) struct State {
     pub(super) end: u64,
     pub(super) early: Vec<(Rule, Place, &'static str)>,
     /// How big the set before was, for room in advance.
-    pub(super) room: (usize, usize),
+    pub(super) room: Room,
 }
 
 /// The open interchange.
@@ -111,7 +111,7 @@ impl<R: Read> Reader<R> {
             count: 0,
             end: 0,
             early: Vec::new(),
-            room: (64, 1024),
+            room: Room::default(),
         };
         Self { segments, state, is_begun: false, is_ended: false }
     }
@@ -174,7 +174,8 @@ impl<R: Read> Reader<R> {
         let Some(level) = self.state.set.as_mut().filter(|_| mode == Mode::Lenient) else {
             return Ok(self.segments.next()?.is_some());
         };
-        let taken = level.take_plain(&mut self.segments, &limits, is_data)?;
+        let nodes = &mut self.state.nodes;
+        let taken = level.take_simple(&mut self.segments, (&limits, nodes), is_data)?;
         self.state.count += taken.count;
         self.state.end = taken.end.unwrap_or(self.state.end);
         Ok(taken.is_left)

@@ -4,7 +4,7 @@ use crate::document::{Builder, Kind};
 use crate::reading::FrameError;
 use crate::segment::Part;
 use crate::segment::{
-    Charset, Level, Rule, Segment, copy_node, end_of, place_in, place_of, put_segment, value,
+    Charset, Level, Rule, Segment, end_of, place_in, place_of, put_segment, value,
 };
 use crate::x12::checks::{CHARSET, check_text, is_odd, trailer, trimmed};
 use crate::x12::isa;
@@ -98,7 +98,7 @@ impl State {
         let size = offset.saturating_add(segment.bytes().len());
         let limits = &self.options.limits;
         let most = limits.document.min(u32::MAX as usize);
-        if size > most || level.builder.len() >= limits.nodes {
+        if size > most || !level.builder.has_room(limits.nodes) {
             let (code, message) = if size > most {
                 ("too-large", format!("a set of more than {most} bytes"))
             } else {
@@ -118,20 +118,18 @@ impl State {
     fn open_set(&mut self, segment: Segment<'_>) {
         self.close_set();
         let mut level = self.level(segment.place());
-        level.builder = Builder::with_capacity(self.room.0, self.room.1);
+        level.builder = Builder::with_room(&self.room);
         level.reference = trimmed(&segment, 1);
-        let name = String::from_utf8_lossy(&value(&segment, 0)).into_owned();
-        level.builder.open(Kind::Group, &name, 0);
+        level.builder.open(Kind::Group, &String::from_utf8_lossy(&value(&segment, 0)), 0);
         let has_group = self.group.is_some();
         let interchange = self.interchange_at(&segment);
-        let envelope = interchange.envelope.root();
-        copy_node(&mut level.builder, envelope);
+        level.builder.put_header(&interchange.envelope);
         if !has_group {
             interchange.bare_sets += 1;
         }
-        let place = place_of(&segment, 1);
+        let place = || place_of(&segment, 1);
         for number in (0..2).filter(|number| trimmed(&segment, *number).is_empty()) {
-            let place = place_in(&place, number + 1, 0, 0);
+            let place = place_in(&place(), number + 1, 0, 0);
             level.report(rules::MISSING_ELEMENT, &place, "mandatory element is missing");
         }
         let references = match &mut self.group {
@@ -143,7 +141,7 @@ impl State {
         };
         if references.is_duplicate(b'S', &value(&segment, 1)) {
             let message = "another set of the group has the same control number";
-            level.report(rules::DUPLICATE_REFERENCE, &place_in(&place, 2, 0, 0), message);
+            level.report(rules::DUPLICATE_REFERENCE, &place_in(&place(), 2, 0, 0), message);
         }
         level.count = 1;
         level.put(segment, CHARSET, &mut self.nodes);
@@ -168,7 +166,7 @@ impl State {
             let place = place_of(&segment, count);
             level.report(rules::EMPTY_SET, &place, "no segment between ST and SE");
         }
-        self.room = (level.builder.len() + 16, level.builder.text_len() + 256);
+        self.room.remember(&level.builder);
         self.ready.push_back(Part::Message(level.finish(end_of(&segment))));
         Ok(Then::Continue)
     }

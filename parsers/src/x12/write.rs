@@ -1,9 +1,8 @@
 //! Documents to interchanges.
 
 use crate::document::{Document, Kind, Node};
-use crate::path::append_name;
-use crate::reading::{Limits, Place, Problem, Problems, Severity};
-use crate::segment::{Charset, ENVELOPE, Emitter, Separators};
+use crate::reading::Problem;
+use crate::segment::{Charset, ENVELOPE, Emitter, Opened, Output, Separators};
 use crate::x12::isa::{REPETITION_SINCE, SEPARATORS, WIDTHS};
 use crate::x12::sets::RELEASE_SINCE;
 
@@ -53,37 +52,17 @@ pub fn write(document: &Document, options: &WriteOptions, out: &mut Vec<u8>) -> 
 #[derive(Debug)]
 pub struct Writer<'o> {
     options: WriteOptions,
-    out: &'o mut Vec<u8>,
-    start: usize,
-    emitter: Emitter,
-    interchange: Option<Open>,
-    group: Option<Open>,
-    problems: Problems,
-    segment: u32,
-}
-
-/// A header that waits for its trailer.
-#[derive(Debug)]
-struct Open {
-    /// Its bytes, to tell whether the next set belongs to it.
-    bytes: Vec<u8>,
-    reference: String,
-    count: u64,
+    output: Output<'o>,
+    interchange: Option<Opened>,
+    group: Option<Opened>,
 }
 
 impl<'o> Writer<'o> {
     /// A writer that appends to `out`.
     pub fn new(options: WriteOptions, out: &'o mut Vec<u8>) -> Self {
-        Self {
-            options,
-            start: out.len(),
-            out,
-            emitter: Emitter::new(options.separators, options.charset),
-            interchange: None,
-            group: None,
-            problems: Problems::new(Limits::default().problems),
-            segment: 0,
-        }
+        let emitter = Emitter::new(options.separators, options.charset);
+        let output = Output::new(emitter, options.newline, out);
+        Self { options, output, interchange: None, group: None }
     }
 
     /// Appends a transaction set.
@@ -97,26 +76,30 @@ impl<'o> Writer<'o> {
     pub fn set(&mut self, document: &Document) -> Vec<Problem> {
         let root = document.root();
         let envelope = root.child(ENVELOPE);
-        let before = self.out.len();
+        let before = self.output.bytes.len();
         match envelope.and_then(|envelope| Some((envelope, envelope.child("ISA")?))) {
             Some((envelope, isa)) => self.open_interchange(envelope, isa),
-            None => self.problem("missing-segment", "ISA", "no interchange header in the envelope"),
+            None => self.output.problem(
+                "missing-segment",
+                "ISA",
+                "no interchange header in the envelope",
+            ),
         }
         match envelope.and_then(|envelope| envelope.child("GS")) {
             Some(gs) => self.open_group(gs),
-            None => self.problem("missing-segment", "GS", "no group header in the envelope"),
+            None => self.output.problem("missing-segment", "GS", "no group header in the envelope"),
         }
-        let opened = self.out.len();
-        let problems = self.problems.finish();
+        let opened = self.output.bytes.len();
+        let problems = self.output.problems.finish();
         if !problems.is_empty() {
-            self.out.truncate(before);
+            self.output.bytes.truncate(before);
             (self.interchange, self.group) = (None, None);
             return problems;
         }
         self.body(root);
-        let problems = self.problems.finish();
+        let problems = self.output.problems.finish();
         if !problems.is_empty() {
-            self.out.truncate(opened);
+            self.output.bytes.truncate(opened);
             return problems;
         }
         if let Some(group) = &mut self.group {
@@ -132,17 +115,17 @@ impl<'o> Writer<'o> {
     /// As [`set`](Self::set); nothing is then written.
     pub fn services(&mut self, document: &Document) -> Vec<Problem> {
         let root = document.root();
-        let before = self.out.len();
+        let before = self.output.bytes.len();
         match root.child("ISA") {
             Some(isa) => self.open_interchange(root, isa),
-            None => self.problem("missing-segment", "ISA", "no interchange header"),
+            None => self.output.problem("missing-segment", "ISA", "no interchange header"),
         }
         for child in root.children().filter(|child| child.name().starts_with("TA")) {
-            self.put(child);
+            self.output.put(child);
         }
-        let problems = self.problems.finish();
+        let problems = self.output.problems.finish();
         if !problems.is_empty() {
-            self.out.truncate(before);
+            self.output.bytes.truncate(before);
             self.interchange = None;
         }
         problems
@@ -151,34 +134,33 @@ impl<'o> Writer<'o> {
     /// Ends what is open.
     pub fn finish(mut self) -> Vec<Problem> {
         self.close_interchange();
-        self.problems.finish()
+        self.output.problems.finish()
     }
 
     fn open_interchange(&mut self, envelope: Node<'_>, isa: Node<'_>) {
         let separators = self.separators_of(envelope, isa);
         if separators.are_ambiguous() {
             let message = "a separator is there twice, or is a letter or digit";
-            return self.problem("ambiguous-separators", "ISA", message);
+            return self.output.problem("ambiguous-separators", "ISA", message);
         }
         let mut emitter = Emitter::new(separators, self.options.charset);
         emitter.exponents = true;
         let mut bytes = Vec::new();
         self.header(isa, &separators, &mut bytes);
-        if self.interchange.as_ref().is_some_and(|open| open.bytes == bytes) {
+        if Opened::is(self.interchange.as_ref(), &bytes) {
             return;
         }
         self.close_interchange();
-        self.start = self.out.len();
-        self.emitter = emitter;
-        self.out.extend_from_slice(&bytes);
-        self.end_segment();
-        if let Some(release) = self.emitter.separators.release {
-            self.out.extend_from_slice(b"ISX");
-            self.out.extend([self.emitter.separators.element, release]);
-            self.end_segment();
+        self.output.start = self.output.bytes.len();
+        self.output.emitter = emitter;
+        self.output.bytes.extend_from_slice(&bytes);
+        self.output.end_segment();
+        if let Some(release) = self.output.emitter.separators.release {
+            self.output.bytes.extend_from_slice(b"ISX");
+            self.output.bytes.extend([self.output.emitter.separators.element, release]);
+            self.output.end_segment();
         }
-        let reference = text(isa, 12).to_owned();
-        self.interchange = Some(Open { bytes, reference, count: 0 });
+        self.interchange = Some(Opened::new(bytes, text(isa, 12)));
     }
 
     /// What the envelope and the options say together.
@@ -214,58 +196,64 @@ impl<'o> Writer<'o> {
         for (at, width) in WIDTHS.into_iter().enumerate() {
             bytes.push(separators.element);
             let value = text(isa, at);
-            let path = format!("ISA/{}", at + 1);
+            let path = || format!("ISA/{}", at + 1);
             if at == 15 {
                 bytes.push(separators.component);
-            } else if value.len() > width {
+                continue;
+            }
+            let Some(missing) = width.checked_sub(value.len()) else {
                 let message = format!("{} characters, at most {width} are allowed", value.len());
-                self.problem("too-long", &path, &message);
-            } else if !value.is_ascii()
-                || value.bytes().any(|b| b == separators.element || b < b' ')
-            {
+                self.output.problem("too-long", &path(), &message);
+                continue;
+            };
+            if !value.is_ascii() || value.bytes().any(|b| b == separators.element || b < b' ') {
                 let message = "data holds a separator, and there is no release character";
-                self.problem("separator-in-data", &path, message);
-            } else if at == 12 {
-                bytes.extend_from_slice(format!("{value:0>width$}").as_bytes());
-            } else {
-                bytes.extend_from_slice(format!("{value:width$}").as_bytes());
+                self.output.problem("separator-in-data", &path(), message);
+                continue;
+            }
+            // The control number is filled with zeros, all else with blanks.
+            if at == 12 {
+                bytes.resize(bytes.len() + missing, b'0');
+            }
+            bytes.extend_from_slice(value.as_bytes());
+            if at != 12 {
+                bytes.resize(bytes.len() + missing, b' ');
             }
         }
     }
 
     fn open_group(&mut self, gs: Node<'_>) {
         let mut bytes = Vec::new();
-        self.emitter.segment(gs, &mut bytes);
-        self.emitter.faults.clear();
-        if self.interchange.is_none() || self.group.as_ref().is_some_and(|open| open.bytes == bytes)
-        {
+        self.output.emitter.segment(gs, &mut bytes);
+        self.output.emitter.faults.clear();
+        if self.interchange.is_none() || Opened::is(self.group.as_ref(), &bytes) {
             return;
         }
         self.close_group();
-        self.segment = 0;
+        self.output.segment = 0;
         for at in (0..8).filter(|at| text(gs, *at).is_empty()) {
             let path = format!("GS/{}", at + 1);
-            self.problem("missing-element", &path, "mandatory element is missing");
+            self.output.problem("missing-element", &path, "mandatory element is missing");
         }
-        self.put(gs);
+        self.output.put(gs);
         if let Some(interchange) = &mut self.interchange {
             interchange.count += 1;
         }
-        self.group = Some(Open { bytes, reference: text(gs, 5).to_owned(), count: 0 });
+        self.group = Some(Opened::new(bytes, text(gs, 5)));
     }
 
     fn body(&mut self, root: Node<'_>) {
-        self.segment = 0;
+        self.output.segment = 0;
         let Some(st) = root.child("ST") else {
-            return self.problem("missing-segment", "ST", "no set header");
+            return self.output.problem("missing-segment", "ST", "no set header");
         };
         if text(st, 0).is_empty() || text(st, 1).is_empty() {
-            self.problem("missing-element", "ST", "mandatory element is missing");
+            self.output.problem("missing-element", "ST", "mandatory element is missing");
         }
-        self.put(st);
+        self.output.put(st);
         self.children(root);
-        let count = u64::from(self.segment) + 1;
-        self.trailer(b"SE", count, text(st, 1));
+        let count = u64::from(self.output.segment) + 1;
+        self.output.trailer(b"SE", count, text(st, 1));
     }
 
     fn children(&mut self, parent: Node<'_>) {
@@ -274,10 +262,12 @@ impl<'o> Writer<'o> {
                 (_, ENVELOPE | "ST" | "SE") => {}
                 (Kind::Segment, "BIN") => self.put_binary(child, 0),
                 (Kind::Segment, "BDS") => self.put_binary(child, 1),
-                (Kind::Segment, _) => self.put(child),
+                (Kind::Segment, _) => self.output.put(child),
                 (Kind::Group | Kind::List, _) => self.children(child),
                 (Kind::Null, _) => {}
-                (_, name) => self.problem("not-a-segment", name, "a value outside of a segment"),
+                (_, name) => {
+                    self.output.problem("not-a-segment", name, "a value outside of a segment")
+                }
             }
         }
     }
@@ -285,84 +275,39 @@ impl<'o> Writer<'o> {
     /// A segment whose data is counted: a byte for each character. `length` is the element, from
     /// 0, that says how many.
     fn put_binary(&mut self, node: Node<'_>, length: usize) {
-        self.segment += 1;
-        let element = self.emitter.separators.element;
+        self.output.segment += 1;
+        let element = self.output.emitter.separators.element;
         let data = text(node, length + 1);
-        self.out.extend_from_slice(node.name().as_bytes());
+        self.output.bytes.extend_from_slice(node.name().as_bytes());
         for at in 0..length {
-            self.out.push(element);
+            self.output.bytes.push(element);
             // The reader takes the whole segment as bytes.
             match text(node, at) {
-                ascii if ascii.is_ascii() => self.emitter.text(ascii, self.out),
-                bytes => self.out.extend(bytes.chars().flat_map(u8::try_from)),
+                ascii if ascii.is_ascii() => self.output.emitter.text(ascii, self.output.bytes),
+                bytes => self.output.bytes.extend(bytes.chars().flat_map(u8::try_from)),
             }
         }
-        self.out.push(element);
-        self.out.extend_from_slice(data.chars().count().to_string().as_bytes());
-        self.out.push(element);
+        self.output.bytes.push(element);
+        self.output.bytes.extend_from_slice(data.chars().count().to_string().as_bytes());
+        self.output.bytes.push(element);
         if data.chars().any(|c| u32::from(c) > 0xff) {
-            self.problem("unknown-character", node.name(), "a character that is no byte");
+            self.output.problem("unknown-character", node.name(), "a character that is no byte");
         }
-        self.out.extend(data.chars().flat_map(u8::try_from));
-        self.end_segment();
-    }
-
-    fn put(&mut self, node: Node<'_>) {
-        self.segment += 1;
-        self.emitter.segment(node, self.out);
-        self.end_segment();
-        for fault in std::mem::take(&mut self.emitter.faults) {
-            let mut path = String::new();
-            append_name(&mut path, node.name());
-            for number in [fault.element, fault.component] {
-                if number > 0 {
-                    path += &format!("/{number}");
-                }
-            }
-            self.problem(fault.code, &path, fault.message);
-        }
+        self.output.bytes.extend(data.chars().flat_map(u8::try_from));
+        self.output.end_segment();
     }
 
     fn close_group(&mut self) {
         if let Some(open) = self.group.take() {
-            self.trailer(b"GE", open.count, &open.reference);
+            self.output.trailer(b"GE", open.count, &open.reference);
         }
     }
 
     fn close_interchange(&mut self) {
         self.close_group();
         if let Some(open) = self.interchange.take() {
-            self.trailer(b"IEA", open.count, &format!("{:0>9}", open.reference));
+            self.output.trailer(b"IEA", open.count, &format!("{:0>9}", open.reference));
         }
-    }
-
-    fn trailer(&mut self, tag: &[u8], count: u64, reference: &str) {
-        let element = self.emitter.separators.element;
-        self.out.extend_from_slice(tag);
-        self.out.push(element);
-        self.out.extend_from_slice(count.to_string().as_bytes());
-        self.out.push(element);
-        self.emitter.text(reference, self.out);
-        self.emitter.faults.clear();
-        self.end_segment();
-    }
-
-    fn end_segment(&mut self) {
-        self.out.push(self.emitter.separators.terminator);
-        let separators = self.emitter.separators;
-        self.out.extend_from_slice(separators.tail_bytes());
-        if self.options.newline && separators.terminator != b'\n' {
-            self.out.push(b'\n');
-        }
-    }
-
-    fn problem(&mut self, code: &'static str, path: &str, message: &str) {
-        let offset = self.out.len().saturating_sub(self.start) as u64;
-        let segment = self.segment;
-        self.problems.push(Severity::Error, || {
-            let place = Place { offset, segment, path: path.to_owned(), ..Place::default() };
-            Problem { severity: Severity::Error, code, message: message.to_owned(), place }
-        });
     }
 }
 

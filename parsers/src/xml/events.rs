@@ -16,7 +16,7 @@ use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError};
 use quick_xml::events::{BytesRef, BytesStart, Event};
 
-use crate::encoding::{Encoding, Spot, Transcode};
+use crate::encoding::{Encoding, Simple, Spot, Transcode};
 use crate::reading::{FrameError, Limits, Place};
 
 /// What the next event is.
@@ -41,6 +41,8 @@ pub(crate) struct Events<R> {
     deepest: usize,
     depth: usize,
     begun: bool,
+    /// The event read last was a tag, so that no markup is open.
+    is_behind_tag: bool,
     /// A root element was closed.
     ended: bool,
 }
@@ -61,6 +63,7 @@ impl<R: BufRead> Events<R> {
             deepest: limits.depth,
             depth: 0,
             begun: false,
+            is_behind_tag: false,
             ended: false,
         }
     }
@@ -73,9 +76,28 @@ impl<R: BufRead> Events<R> {
         buffer.clear();
         self.reader.get_mut().begin_event(self.longest);
         match self.reader.read_event_into(buffer) {
-            Ok(event) => self.token(event),
+            Ok(event) => {
+                self.is_behind_tag =
+                    matches!(event, Event::Start(_) | Event::End(_)) && self.depth > 0;
+                self.token(event)
+            }
             Err(error) => Err(self.refused(&error)),
         }
+    }
+
+    /// The next element, if it holds nothing but text and needs no second look. There may be one
+    /// behind a tag and behind another one; whatever is not found here is among the events.
+    pub(crate) fn simple_element(&mut self) -> Option<Simple> {
+        let source = self.reader.get_mut();
+        let is_next = self.is_behind_tag && self.depth < self.deepest && !source.is_behind_empty();
+        if is_next { source.simple_element(self.longest) } else { None }
+    }
+
+    /// Name and text of the element found last, and the first byte of it in the input.
+    pub(crate) fn pieces(&mut self, simple: &Simple) -> (&str, &str, u64) {
+        let offset = self.reader.get_mut().event_offset();
+        let source = self.reader.get_ref();
+        (source.piece(&simple.name), source.piece(&simple.text), offset)
     }
 
     /// Where the event read last begins.

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use waybill_parsers::segment::Part;
-use waybill_parsers::{FrameError, Limits, Severity};
+use waybill_parsers::{Builder, Document, FrameError, Limits, Severity};
 
 /// What one input gave: its parts, and the error that ended it.
 #[derive(Debug, PartialEq)]
@@ -210,6 +210,18 @@ pub(crate) fn check_cases(
     }
 }
 
+/// What is packed in a document is the same, node by node, where nothing is.
+fn check_copy(document: &Document) {
+    let mut builder = Builder::new();
+    builder.copy(document.root(), document.root().name());
+    let copy = builder.finish();
+    assert_eq!((&copy, copy.len()), (document, document.len()));
+    for (node, copied) in document.root().descendants().zip(copy.root().descendants()) {
+        assert_eq!(node.offset(), copied.offset(), "{node:?}");
+        assert_eq!(document.node(node.id()).text(), copied.text());
+    }
+}
+
 /// Whatever the bytes are, reading ends, within its limits, with spans inside of the input.
 pub(crate) fn check_laws(bytes: &[u8], limits: &Limits, outcome: &Outcome) {
     for part in &outcome.parts {
@@ -221,6 +233,7 @@ pub(crate) fn check_laws(bytes: &[u8], limits: &Limits, outcome: &Outcome) {
         for problem in &reading.problems {
             assert!(problem.place.offset <= bytes.len() as u64, "{problem}");
         }
+        check_copy(&reading.document);
         // A segment may add all its elements after the last check.
         assert!(reading.document.len() <= limits.nodes + 2000);
         for node in reading.document.root().descendants() {

@@ -43,19 +43,29 @@ impl Assembly<'_> {
         self.find_type(types, basic, extended);
         self.builder.open(Kind::Group, basic, 0);
         self.push(ElementId::ROOT, Some(0), 0);
-        self.builder.open(Kind::Segment, CONTROL, 0);
-        match release {
-            Release::R4 => {
-                let mut columns = record;
-                for column in &EDI_DC40 {
-                    self.field(column.name, column.length, &mut columns);
-                }
+        let layouts = self.kind.as_ref().map(|kind| &kind.layouts);
+        let layout = layouts.and_then(|layouts| layouts.of(ElementId::ROOT));
+        let layout = layout.filter(|_| self.is_simple && release == Release::R4);
+        match layout.and_then(|layout| record.trimmed().within(layout.length)) {
+            Some(data) => self.builder.open_record(ElementId::ROOT.index(), data, 0),
+            None => {
+                self.builder.open(Kind::Segment, CONTROL, 0);
+                self.control_fields(record, release, old);
             }
-            Release::R3 => self.control_fields_3x(record, old),
         }
         self.builder.close();
         self.too_long(record, release.control_length());
         self.in_control = false;
+    }
+
+    fn control_fields(&mut self, record: Columns<'_>, release: Release, old: (&str, &str)) {
+        if release == Release::R3 {
+            return self.control_fields_3x(record, old);
+        }
+        let mut columns = record;
+        for column in &EDI_DC40 {
+            self.field(column.name, column.length, &mut columns);
+        }
     }
 
     fn control_fields_3x(&mut self, record: Columns<'_>, (basic, rest): (&str, &str)) {
@@ -129,7 +139,25 @@ impl Assembly<'_> {
         let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
         self.has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
         self.length = self.encoding.length(text) + blanks;
-        Columns::padded(text, blanks)
+        let columns = Columns::padded(text, blanks);
+        self.is_simple = !self.has_controls && self.encoding.width() == 1 && columns.is_ascii();
+        columns
+    }
+
+    /// Checks the fields that came packed with the segment opened last.
+    pub(super) fn packed_fields(&mut self, kind: &Index, record: &DataRecord<'_>) {
+        if let (Some(severity), Some(open)) = (self.values, self.nest.last()) {
+            let mut columns = record.data;
+            for child in kind.schema.element(open.id).children() {
+                let field = kind.schema.element(*child);
+                if field.kind == Kind::Field {
+                    let at = self.source(&columns);
+                    let value = columns.field(field.length.unwrap_or(0) as usize);
+                    self.check_value(severity, field, value, at);
+                }
+            }
+        }
+        self.too_long(record.data, SDATA_LENGTH);
     }
 
     /// Decodes the segment data into the segment opened last.
@@ -184,9 +212,17 @@ impl Assembly<'_> {
     fn declared_field(&mut self, field: &Element, length: usize, columns: &mut Columns<'_>) {
         let at = self.source(columns);
         let value = self.field(&field.name, length, columns);
-        if let (Some(severity), false) = (self.values, value.is_empty())
-            && let Some(fault) = check::value(field, value)
-        {
+        if let Some(severity) = self.values {
+            self.check_value(severity, field, value, at);
+        }
+    }
+
+    /// Checks a value that begins at byte `at` of the record.
+    fn check_value(&mut self, severity: Severity, field: &Element, value: &str, at: usize) {
+        if value.is_empty() {
+            return;
+        }
+        if let Some(fault) = check::value(field, value) {
             let record = self.place.offset;
             self.place.offset += at as u64;
             self.problem(severity, fault.code, &field.name, fault.message);

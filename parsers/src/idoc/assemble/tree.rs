@@ -120,16 +120,16 @@ impl Assembly<'_> {
         self.kind.clone()
     }
 
-    /// Puts a field of the segment opened last, of that type if it is declared. `hint` is where its declaration is looked for
-    /// first, among the fields of the segment.
+    /// Puts a field of the segment opened last, of that type if it is declared. `hint` is where its
+    /// declaration is looked for first, among the fields of the segment.
     pub(in crate::idoc) fn tree_field(
         &mut self,
-        value: &Value,
+        (name, text): (&str, &str),
+        spot: Spot,
         hint: &mut usize,
         kind: Option<&Index>,
     ) {
-        let Value { name, text, spot } = value;
-        self.at(*spot);
+        self.at(spot);
         if text.is_empty() {
             return;
         }
@@ -137,6 +137,33 @@ impl Assembly<'_> {
             self.check_field(kind, name, text, hint);
         }
         self.tree_value(name, text);
+    }
+
+    /// Puts a field of the segment opened last, if it is declared and nothing is wrong with it.
+    pub(in crate::idoc) fn tree_plain_field(
+        &mut self,
+        (name, text): (&str, &str),
+        offset: u64,
+        hint: &mut usize,
+        kind: &Index,
+    ) -> bool {
+        let Some(open) = self.nest.last().filter(|_| self.values.is_none()) else { return false };
+        let rest = kind.schema.element(open.id).children().iter().enumerate().skip(*hint);
+        let mut fields = rest.map(|(at, id)| (at, *id, kind.schema.element(*id)));
+        let is_control = |byte: &u8| (*byte < 0x20) | (*byte == 0x7f);
+        let has_controls = text.as_bytes().iter().fold(false, |any, byte| any | is_control(byte));
+        match fields.find(|(_, _, field)| field.kind == Kind::Field && field.name == name) {
+            _ if text.is_empty() => true,
+            Some((at, id, field))
+                if !has_controls && text.len() <= field.length.unwrap_or(0) as usize =>
+            {
+                *hint = at + 1;
+                self.place.offset = offset;
+                self.builder.put_declared(id.index(), text, self.offset(0));
+                true
+            }
+            _ => false,
+        }
     }
 
     fn check_field(&mut self, kind: &Index, name: &str, text: &str, hint: &mut usize) {
@@ -212,7 +239,9 @@ impl Assembly<'_> {
         };
         let mut hint = 0;
         for value in values {
-            self.tree_field(value, &mut hint, kind.as_deref().filter(|_| known));
+            let Value { name, text, spot } = value;
+            let kind = kind.as_deref().filter(|_| known);
+            self.tree_field((name, text), *spot, &mut hint, kind);
         }
         if !known {
             self.tree_close_unknown();

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
+use crate::document::Room;
 use crate::encoding::Spot;
 use crate::idoc::assemble::Assembly;
 use crate::idoc::read::{ReadOptions, Reader as FlatReader};
@@ -22,6 +23,7 @@ pub struct Reader<R> {
     options: ReadOptions,
     /// The element opened last around an IDoc.
     root: String,
+    room: Room,
     found: bool,
     ended: bool,
     /// Documents of a flat file inside of the XML.
@@ -46,6 +48,7 @@ impl<R: BufRead> Reader<R> {
             limits,
             options: ReadOptions { encoding: None, ..options },
             root: String::new(),
+            room: Room::default(),
             found: false,
             ended: false,
             flat: Vec::new().into_iter(),
@@ -84,9 +87,21 @@ impl<R: BufRead> Reader<R> {
 
     /// An IDoc of a SAP dialect.
     fn tree(&mut self, begin: Spot) -> Result<Option<Reading>, FrameError> {
-        let assembly = Assembly::new(&self.limits, self.options, begin.offset);
+        let assembly = Assembly::new(&self.limits, self.options, begin.offset, &self.room);
         let mut tree = Tree::new(assembly, &self.types, &self.root);
         loop {
+            // Nearly all elements are fields, and found faster than as their tags and text.
+            while tree.is_in_segment()
+                && let Some(field) = self.events.simple_element()
+            {
+                let (name, text, offset) = self.events.pieces(&field);
+                if !tree.plain_field(name, text, offset) {
+                    // Lines are only counted for what may have a problem.
+                    let spot = self.events.spot();
+                    let (name, text, _) = self.events.pieces(&field);
+                    tree.field(name, text, spot);
+                }
+            }
             match self.events.next(&mut self.buffer)? {
                 Token::Start(start) => {
                     let attributes = start.attributes_raw();
@@ -103,7 +118,7 @@ impl<R: BufRead> Reader<R> {
                     }
                     {
                         let end = self.events.position();
-                        let (document, problems) = tree.finish();
+                        let (document, problems) = tree.finish(&mut self.room);
                         let span = begin.offset..end;
                         return Ok(Some(Reading { document, problems, span }));
                     }
@@ -115,7 +130,7 @@ impl<R: BufRead> Reader<R> {
 
     /// An IDoc of the Microsoft dialect; `None` where it is a flat file, which is read then.
     fn records(&mut self, begin: Spot) -> Result<Option<Reading>, FrameError> {
-        let assembly = Assembly::new(&self.limits, self.options, begin.offset);
+        let assembly = Assembly::new(&self.limits, self.options, begin.offset, &self.room);
         let mut records = Records::new(assembly, &self.types);
         loop {
             match self.events.next(&mut self.buffer)? {
@@ -138,7 +153,7 @@ impl<R: BufRead> Reader<R> {
                         self.flat(text.trim_start(), &(from.min(end)..end));
                         return self.flat.next().transpose();
                     }
-                    let (document, problems) = records.finish();
+                    let (document, problems) = records.finish(&mut self.room);
                     let span = begin.offset..end;
                     return Ok(Some(Reading { document, problems, span }));
                 }

@@ -3,7 +3,7 @@
 use std::io::BufRead;
 use std::sync::Arc;
 
-use crate::document::Document;
+use crate::document::{Document, Room, trim_end};
 use crate::encoding::Spot;
 use crate::fixed::index::Index;
 use crate::idoc::assemble::{Assembly, Value};
@@ -83,6 +83,45 @@ impl<'t> Tree<'t> {
         self.value.spot = spot;
     }
 
+    /// Puts an element that holds nothing but text, if it is a declared field without a fault, as
+    /// nearly all are.
+    pub(super) fn plain_field(&mut self, name: &str, text: &str, offset: u64) -> bool {
+        match (&self.kind, self.open.last_mut()) {
+            (Some(kind), Some(Open::Segment { hint })) if !self.pending => {
+                self.assembly.tree_plain_field((name, trim_end(text)), offset, hint, kind)
+            }
+            _ => false,
+        }
+    }
+
+    /// An element begins and ends, with nothing but text in it.
+    pub(super) fn field(&mut self, name: &str, text: &str, spot: Spot) {
+        self.start(name, false, spot);
+        self.value.text.push_str(text);
+        self.end_field();
+    }
+
+    /// Whether an element that is not marked is a field here.
+    pub(super) fn is_in_segment(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// The element that holds only text ends.
+    fn end_field(&mut self) {
+        self.pending = false;
+        let kept = trim_end(&self.value.text).len();
+        self.value.text.truncate(kept);
+        let Value { name, text, spot } = &self.value;
+        let value = (name.as_str(), text.as_str());
+        match self.open.last_mut() {
+            Some(Open::Control) => self.control.push(std::mem::take(&mut self.value)),
+            Some(Open::Segment { hint }) => {
+                self.assembly.tree_field(value, *spot, hint, self.kind.as_deref());
+            }
+            _ => self.assembly.tree_field(value, *spot, &mut 0, None),
+        }
+    }
+
     fn segment(&mut self, name: &str, marked: bool, spot: Spot) {
         self.begin(spot);
         let in_known = !matches!(self.open.last(), Some(Open::Unknown));
@@ -121,16 +160,7 @@ impl<'t> Tree<'t> {
     /// An element ends; says whether it was the IDoc.
     pub(super) fn end<R: BufRead>(&mut self, events: &mut Events<R>) -> Result<bool, FrameError> {
         if self.pending {
-            self.pending = false;
-            let kept = self.value.text.trim_end_matches(' ').len();
-            self.value.text.truncate(kept);
-            match self.open.last_mut() {
-                Some(Open::Control) => self.control.push(std::mem::take(&mut self.value)),
-                Some(Open::Segment { hint }) => {
-                    self.assembly.tree_field(&self.value, hint, self.kind.as_deref());
-                }
-                _ => self.assembly.tree_field(&self.value, &mut 0, None),
-            }
+            self.end_field();
             return Ok(false);
         }
         match self.open.pop() {
@@ -142,12 +172,13 @@ impl<'t> Tree<'t> {
             Some(Open::Segment { .. }) => self.assembly.tree_close(),
             Some(Open::Unknown) => self.assembly.tree_close_unknown(),
         }
-        self.assembly.check_tree_limits(events.position())?;
+        let checked = self.assembly.check_tree_limits(events.position());
+        checked.map_err(|error| FrameError { place: events.spot().place(), ..error })?;
         Ok(false)
     }
 
-    pub(super) fn finish(self) -> (Document, Vec<Problem>) {
-        self.assembly.finish()
+    pub(super) fn finish(self, room: &mut Room) -> (Document, Vec<Problem>) {
+        self.assembly.finish(room)
     }
 }
 
@@ -253,8 +284,8 @@ impl<'t> Records<'t> {
         }
     }
 
-    pub(super) fn finish(self) -> (Document, Vec<Problem>) {
-        self.assembly.finish()
+    pub(super) fn finish(self, room: &mut Room) -> (Document, Vec<Problem>) {
+        self.assembly.finish(room)
     }
 }
 

@@ -35,19 +35,20 @@ impl<R: Read> Segments<R> {
                 }
             }
             // All separators up to the first terminator are of this segment.
-            let end = found.ends & found.ends.wrapping_neg();
-            let mut bits = found.separators & (end | end.wrapping_sub(1));
+            let bytes = self.window.block(block).unwrap_or(&[0; BLOCK]);
+            let mut bits = found.separators;
             while bits != 0 {
-                let at = block + bits.trailing_zeros() as usize;
-                self.marks.push(Mark::new(at - from));
+                let bit = bits.trailing_zeros() as usize;
                 bits &= bits - 1;
-            }
-            if end != 0 {
-                (self.is_high, self.has_escapes) = (is_high, odd.has_escapes);
-                self.has_controls = odd.has_controls;
-                let at = block + end.trailing_zeros() as usize;
-                (self.block, self.found) = (block, found);
-                return Scan::End(at);
+                let at = block + bit;
+                self.marks.push(Mark::new(at - from));
+                if self.needles.is_end(bytes[bit % BLOCK]) {
+                    found.separators = bits;
+                    (self.is_high, self.has_escapes) = (is_high, odd.has_escapes);
+                    self.has_controls = odd.has_controls;
+                    (self.block, self.found) = (block, found);
+                    return Scan::End(at);
+                }
             }
             block += BLOCK;
             if block >= filled {
@@ -70,8 +71,7 @@ impl<R: Read> Segments<R> {
     #[cold]
     fn look(&self, block: usize, found: &mut Found, seen: &mut Odd) -> Result<(), Scan> {
         loop {
-            let end = found.ends & found.ends.wrapping_neg();
-            let odd = found.odd & end.wrapping_sub(1);
+            let odd = found.odd & self.before_end(block, found.separators);
             if odd == 0 {
                 return Ok(());
             }
@@ -94,6 +94,19 @@ impl<R: Read> Segments<R> {
             // What stands before the character is not changed by it.
             found.keep(data | ((1 << (at - block)) - 1));
         }
+    }
+
+    /// The bytes of a block before the first terminator among these separators, as bits.
+    fn before_end(&self, block: usize, separators: u64) -> u64 {
+        let bytes = self.window.block(block).unwrap_or(&[0; BLOCK]);
+        let mut bits = separators;
+        while bits != 0 {
+            if self.needles.is_end(bytes[bits.trailing_zeros() as usize % BLOCK]) {
+                return (bits & bits.wrapping_neg()) - 1;
+            }
+            bits &= bits - 1;
+        }
+        u64::MAX
     }
 
     #[inline(always)]
