@@ -126,7 +126,7 @@ pub struct FrameError {
 /// Bounds on what a reader accepts, so that no input can take the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one document. Default 64 MiB.
+    /// Bytes of one document. Default 64 MiB, and never more than 1 GiB.
     pub document: usize,
     /// Bytes of one record, segment or string. Default 16 MiB.
     pub record: usize,
@@ -141,6 +141,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self { document: 64 << 20, record: 16 << 20, depth: 64, nodes: 4 << 20, problems: 100 }
+    }
+}
+
+impl Limits {
+    /// The bytes that one document may have. Places in a document have 32 bits: a byte may become
+    /// three in UTF-8, and a token has two numbers.
+    #[inline]
+    pub(crate) fn document_bytes(&self) -> usize {
+        self.document.min(1 << 30)
     }
 }
 

@@ -84,10 +84,8 @@ impl State {
         let offset = segment.offset().saturating_sub(level.start.offset);
         let size = offset + segment.bytes().len() as u64;
         let limits = &self.options.limits;
-        if size > limits.document.min(u32::MAX as usize) as u64
-            || !level.builder.has_room(limits.nodes)
-        {
-            return Err(too_large(&segment, size, self.options.limits.document));
+        if size > limits.document_bytes() as u64 || !level.builder.has_room(limits.nodes) {
+            return Err(too_large(&segment, size, limits.document_bytes()));
         }
         let (charset, mode) = (self.syntax.charset, self.options.mode);
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);

@@ -121,6 +121,11 @@ impl<R: BufRead> Transcode<R> {
         self.position
     }
 
+    /// Bytes of the input that were consumed, as far as they were counted.
+    pub(crate) fn passed(&self) -> u64 {
+        self.position
+    }
+
     /// An event begins, of which at most `budget` bytes may be consumed.
     pub(crate) fn begin_event(&mut self, budget: usize) {
         self.budget = budget;

@@ -116,7 +116,7 @@ impl<'l> Assembly<'l> {
 
     fn check_limits(&mut self) -> Result<(), FrameError> {
         let size = self.place.offset - self.start + self.length as u64;
-        let most = self.limits.document.min(u32::MAX as usize);
+        let most = self.limits.document_bytes();
         if size > most as u64 {
             return Err(self.frame_error("too-large", format!("more than {most} bytes")));
         }

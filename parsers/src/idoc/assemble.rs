@@ -139,10 +139,13 @@ impl<'l> Assembly<'l> {
     }
 
     fn check_limits(&mut self) -> Result<(), FrameError> {
-        let size = self.place.offset - self.start + self.length as u64;
-        // Node places are 32 bits wide.
-        let most = self.limits.document.min(u32::MAX as usize);
-        if size > most as u64 {
+        self.check_size(self.place.offset + self.length as u64)
+    }
+
+    /// The limits, where the document goes on to byte `end` of the input at least.
+    fn check_size(&mut self, end: u64) -> Result<(), FrameError> {
+        let most = self.limits.document_bytes();
+        if end.saturating_sub(self.start) > most as u64 {
             return Err(self.frame_error("too-large", format!("an IDoc of more than {most} bytes")));
         }
         if !self.builder.has_room(self.limits.nodes) {

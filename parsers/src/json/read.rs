@@ -28,8 +28,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
         message: fault.message,
         place: Place { path, ..Place::in_text(bytes, fault.at) },
     };
-    // Node and text places are 32 bits wide.
-    let most = limits.document.min(u32::MAX as usize);
+    let most = limits.document_bytes();
     if bytes.len() > most {
         let message = format!("{} bytes, but the limit is {most}", bytes.len());
         return Err(frame_error(fault(most, "too-large", message), String::new()));

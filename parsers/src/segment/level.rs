@@ -202,8 +202,7 @@ impl Level {
     /// Whether a segment may be put that ends at that byte of the level.
     #[inline]
     fn has_room(&self, limits: &Limits, end: usize) -> bool {
-        end <= limits.document.min(u32::MAX as usize)
-            && self.builder.has_room_for_sure(limits.nodes)
+        end <= limits.document_bytes() && self.builder.has_room_for_sure(limits.nodes)
     }
 
     pub(crate) fn finish(mut self, end: u64) -> Reading {

@@ -81,7 +81,7 @@ impl<R: Read> Segments<R> {
             classes: Classes::new(&separators),
             needles: Needles::new(&separators),
             separators,
-            longest: limits.record.clamp(256, u32::MAX as usize),
+            longest: limits.record.clamp(256, 1 << 30),
             most_marks: limits.nodes.max(256),
             marks: Vec::with_capacity(256),
             next: 0,

@@ -97,7 +97,7 @@ impl State {
         let offset = level.offset(segment.offset());
         let size = offset.saturating_add(segment.bytes().len());
         let limits = &self.options.limits;
-        let most = limits.document.min(u32::MAX as usize);
+        let most = limits.document_bytes();
         if size > most || !level.builder.has_room(limits.nodes) {
             let (code, message) = if size > most {
                 ("too-large", format!("a set of more than {most} bytes"))

@@ -110,6 +110,11 @@ impl<R: BufRead> Events<R> {
         self.reader.get_mut().position()
     }
 
+    /// Bytes of the input that have been passed at least. Nothing is counted for it.
+    pub(crate) fn passed(&self) -> u64 {
+        self.reader.get_ref().passed()
+    }
+
     pub(crate) fn error(&mut self, code: &'static str, message: impl Into<String>) -> FrameError {
         FrameError { code, message: message.into(), place: self.spot().place() }
     }

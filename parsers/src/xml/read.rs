@@ -18,7 +18,7 @@ use crate::xml::events::{Events, Token};
 /// `bad-reference`, `bad-attribute`, `unmatched-end`, `unexpected-end`, `trailing-data`,
 /// `too-large`, `too-long`, `too-deep`, `too-many-nodes`.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
-    let most = limits.document.min(u32::MAX as usize);
+    let most = limits.document_bytes();
     if bytes.len() > most {
         return Err(FrameError {
             code: "too-large",

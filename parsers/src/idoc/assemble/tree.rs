@@ -14,6 +14,9 @@ use crate::idoc::types::{Types, segments_of};
 use crate::reading::{FrameError, Severity};
 use crate::schema::ElementId;
 
+/// Fields that are kept until their segment is known. A record has 1000 characters.
+const MOST_FIELDS: usize = 4096;
+
 /// A field as it came.
 #[derive(Debug, Default)]
 pub(in crate::idoc) struct Value {
@@ -280,9 +283,17 @@ impl Assembly<'_> {
         self.place.segment += 1;
     }
 
-    /// The limits, at byte `end` of the input.
-    pub(in crate::idoc) fn check_tree_limits(&mut self, end: u64) -> Result<(), FrameError> {
-        self.length = usize::try_from(end.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
-        self.check_limits()
+    /// The limits, at byte `end` of the input or behind it, with so many fields that were not put
+    /// yet.
+    pub(in crate::idoc) fn check_tree_limits(
+        &mut self,
+        end: u64,
+        fields: usize,
+    ) -> Result<(), FrameError> {
+        if fields > MOST_FIELDS {
+            let message = format!("a segment of more than {MOST_FIELDS} fields");
+            return Err(self.frame_error("too-many-nodes", message));
+        }
+        self.check_size(end)
     }
 }

@@ -102,6 +102,7 @@ impl<R: BufRead> Reader<R> {
                     tree.field(name, text, spot);
                 }
             }
+            tree.check_open(&mut self.events)?;
             match self.events.next(&mut self.buffer)? {
                 Token::Start(start) => {
                     let attributes = start.attributes_raw();
@@ -159,8 +160,9 @@ impl<R: BufRead> Reader<R> {
                 }
                 Token::Nothing | Token::Eof => {}
             }
-            if records.text.len() > self.limits.document {
-                let message = format!("more than {} bytes", self.limits.document);
+            let most = self.limits.document_bytes();
+            if records.text.len() > most {
+                let message = format!("more than {most} bytes");
                 return Err(self.events.error("too-large", message));
             }
         }

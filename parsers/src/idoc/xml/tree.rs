@@ -172,9 +172,27 @@ impl<'t> Tree<'t> {
             Some(Open::Segment { .. }) => self.assembly.tree_close(),
             Some(Open::Unknown) => self.assembly.tree_close_unknown(),
         }
-        let checked = self.assembly.check_tree_limits(events.position());
-        checked.map_err(|error| FrameError { place: events.spot().place(), ..error })?;
+        let end = events.position();
+        self.check_limits(end, events)?;
         Ok(false)
+    }
+
+    /// The limits inside of a segment, which may have any number of fields.
+    pub(super) fn check_open<R: BufRead>(
+        &mut self,
+        events: &mut Events<R>,
+    ) -> Result<(), FrameError> {
+        let end = events.passed();
+        self.check_limits(end, events)
+    }
+
+    fn check_limits<R: BufRead>(
+        &mut self,
+        end: u64,
+        events: &mut Events<R>,
+    ) -> Result<(), FrameError> {
+        let checked = self.assembly.check_tree_limits(end, self.control.len());
+        checked.map_err(|error| FrameError { place: events.spot().place(), ..error })
     }
 
     pub(super) fn finish(self, room: &mut Room) -> (Document, Vec<Problem>) {
@@ -252,9 +270,10 @@ impl<'t> Records<'t> {
         if self.segment == Some(self.depth) {
             self.segment = None;
             self.put();
-            self.assembly.check_tree_limits(end)?;
         }
         self.depth = depth;
+        // A segment has not ended yet where a field has.
+        self.assembly.check_tree_limits(end, self.values.len())?;
         Ok(false)
     }
 
