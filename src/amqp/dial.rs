@@ -6,12 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use async_rs::Tokio;
 use async_rs::traits::{Executor, Reactor, RuntimeKit};
-use async_rs::util::{DummyIO, Task};
+use async_rs::util::{DummyIO, Task, TaskImpl};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_util::FutureExt as _;
 use futures_util::future::Shared;
@@ -21,6 +21,7 @@ use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -68,6 +69,14 @@ impl Claim {
         // Where nothing listens any more, there is no connection.
         let _ = self.0.send(());
     }
+
+    /// No connection came about: what the broker ended the library ends in order, anything else
+    /// ends here.
+    pub fn failed(self, error: &lapin::Error) {
+        if error.is_amqp_error() {
+            self.keep();
+        }
+    }
 }
 
 impl Wanted {
@@ -83,6 +92,23 @@ impl Wanted {
                 Err(io::Error::new(io::ErrorKind::TimedOut, "nobody waits for this connection"))
             }
             Self::Asked(_) | Self::Kept => Ok(()),
+        }
+    }
+
+    /// Ends a task when nobody waits any more, at once where that is so already.
+    fn bind(&self, task: AbortHandle, runtime: &Handle) {
+        let Self::Asked(asked) = self else { return };
+        match asked.peek() {
+            Some(Ok(())) => {}
+            Some(Err(_)) => task.abort(),
+            None => {
+                let asked = asked.clone();
+                runtime.spawn(async move {
+                    if asked.await.is_err() {
+                        task.abort();
+                    }
+                });
+            }
         }
     }
 }
@@ -161,24 +187,45 @@ impl AsyncWrite for Wire {
 impl RuntimeKit for Dialer {}
 
 impl Executor for Dialer {
-    type Task<T: Send + 'static> = <Tokio as Executor>::Task<T>;
+    type Task<T: Send + 'static> = Spawned<T>;
 
     fn block_on<T, F: Future<Output = T>>(&self, future: F) -> T {
         self.tokio.block_on(future)
     }
 
+    /// Tasks end with what they are for: the library leaves those of a dial that failed behind.
     fn spawn<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         future: F,
     ) -> Task<Self::Task<T>> {
-        self.tokio.spawn(future)
+        let task = self.handle.spawn(future);
+        self.wanted.bind(task.abort_handle(), &self.handle);
+        Spawned(task).into()
     }
 
     fn spawn_blocking<T: Send + 'static, F: FnOnce() -> T + Send + 'static>(
         &self,
         work: F,
     ) -> Task<Self::Task<T>> {
-        self.tokio.spawn_blocking(work)
+        Spawned(self.handle.spawn_blocking(work)).into()
+    }
+}
+
+/// A task of the client library.
+#[derive(Debug)]
+pub struct Spawned<T>(JoinHandle<T>);
+
+impl<T: Send + 'static> TaskImpl for Spawned<T> {}
+
+impl<T> Future for Spawned<T> {
+    type Output = T;
+
+    /// What was ended has no output, and nobody waits for it.
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        match ready!(self.0.poll_unpin(context)) {
+            Ok(output) => Poll::Ready(output),
+            Err(_) => Poll::Pending,
+        }
     }
 }
 
@@ -307,6 +354,24 @@ mod tests {
         drop(claim);
         // The library's thread had the socket: it has ended.
         until_closed(stream).await;
+    }
+
+    #[tokio::test]
+    async fn a_task_of_what_nobody_waits_for_ends_whenever_it_began() {
+        let (_listener, address) = listener().await;
+        let (dialer, claim) = Dialer::current(None);
+        let early = dialer.handle.metrics().num_alive_tasks();
+        assert_eq!(early, 0);
+        drop(dialer.spawn(std::future::pending::<()>()));
+        drop(claim);
+        assert!(dialer.tcp_connect_addr(address).await.is_err());
+        drop(dialer.spawn(std::future::pending::<()>()));
+        let ended = async {
+            while dialer.handle.metrics().num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.unwrap();
     }
 
     #[tokio::test]

@@ -185,15 +185,14 @@ async fn connect(
             Some((connection, claim))
         }
         Ok(Err(error)) if amqp::refuses_login(&error) => {
-            // The library ends it in order.
-            claim.keep();
+            claim.failed(&error);
             refused.insert(login);
             let found = format!("{place}: the broker refused the login; it was tried once");
             part.fail("login", found, remedy);
             None
         }
         Ok(Err(error)) => {
-            claim.keep();
+            claim.failed(&error);
             let remedy = "is the broker up, the address right, the network open, the vhost there?";
             part.fail("connection", format!("{place}: {error}"), remedy);
             None

@@ -95,8 +95,7 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     let connection = match timeout(PATIENCE, connecting).await {
         Err(_) => return Err(SessionError::Silence),
         Ok(Err(error)) => {
-            // The library ends it in order.
-            claim.keep();
+            claim.failed(&error);
             let refused = amqp::refuses_login(&error);
             return Err(if refused { SessionError::Login { stamp } } else { error.into() });
         }

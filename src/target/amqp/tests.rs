@@ -234,3 +234,35 @@ async fn a_block_that_ended_unheard_is_over_at_the_next_look() {
     }
     session.close().await;
 }
+
+#[tokio::test]
+async fn no_dial_that_fails_leaves_a_task_behind() {
+    let web = TcpListener::bind("127.0.0.1:0").unwrap();
+    let speaks = web.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in web.incoming() {
+            let mut stream = stream.unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            // Until the other side has gone.
+            while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {}
+        }
+    });
+    // A port that nobody listens at, and one where no broker does.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut world = World::new();
+    for port in [silent, speaks] {
+        world.broker.port = port;
+        world.write("right");
+        let Shared { name, config, base, .. } = &*world.publisher.shared;
+        for _ in 0..3 {
+            assert!(session::open(name, config, base).await.is_err());
+        }
+        let metrics = tokio::runtime::Handle::current().metrics();
+        let ended = async {
+            while metrics.num_alive_tasks() > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, ended).await.unwrap();
+    }
+}
