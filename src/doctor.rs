@@ -19,9 +19,11 @@ use serde::Serialize;
 
 use crate::agent;
 use crate::config::load::Written;
+use crate::config::tls::ServerTls;
 use crate::config::{SourceKind, TargetKind};
 use crate::event::Digest;
 use crate::tls::expiry;
+use crate::tls::server::Served;
 
 /// A certificate that ends within so many days is to be renewed.
 const SOON: i64 = 30;
@@ -159,7 +161,29 @@ pub async fn examine(
         part.name = name.replace('/', " ");
         certificate(&mut part, &written.base.join(path), clock());
     }
+    if let Some(tls) = config.http.as_ref().and_then(|listen| listen.tls.as_ref()) {
+        part.name = "http".to_owned();
+        listener(&mut part, tls, &written.base, clock());
+    }
     findings
+}
+
+/// The certificate of our port: whether it can be shown, and how long.
+fn listener(part: &mut Part<'_>, tls: &ServerTls, base: &Path, now: Timestamp) {
+    match Served::read(tls, base) {
+        Ok(served) => {
+            if let Some(ends) = served.ends {
+                ends_at(part, "certificate", ends, now);
+            }
+        }
+        Err(troubles) => {
+            let remedy =
+                "mend the file; a running agent goes on with what it has and takes it over";
+            for trouble in troubles {
+                part.fail("certificate", trouble.error.to_string(), remedy);
+            }
+        }
+    }
 }
 
 /// A certificate of ours, as a file.

@@ -5,6 +5,8 @@
 //! that of the files he connected with, and connects anew when a certificate was rotated.
 
 pub mod expiry;
+pub mod look;
+pub mod server;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -95,8 +97,7 @@ impl Material {
             return Ok(builder.with_no_client_auth());
         };
         let chain = certificates_of(cert, certificates)?;
-        let key = PrivateKeyDer::from_pem_slice(secret)
-            .map_err(|_| TlsError::Pem { path: key.clone(), what: "key" })?;
+        let key = key_of(key, secret)?;
         let path = cert.clone();
         builder
             .with_client_auth_cert(chain, key)
@@ -135,6 +136,11 @@ fn file(base: &Path, path: &str) -> Result<(PathBuf, Vec<u8>), TlsError> {
         Ok(text) => Ok((path, text)),
         Err(error) => Err(TlsError::File { path, error }),
     }
+}
+
+fn key_of(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+    let none = |_| TlsError::Pem { path: path.to_owned(), what: "key" };
+    PrivateKeyDer::from_pem_slice(text).map_err(none)
 }
 
 fn certificates_of(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 
 use crate::config::{Config, SourceKind, TargetKind};
 use crate::event::Digest;
-use crate::http::{Answer, Call, Handler};
+use crate::http::door::Door;
+use crate::http::{Answer, Call, Handler, Peer};
 use crate::journal::{Journal, JournalError, Sizes};
 use crate::metrics::Metrics;
 use crate::tls::expiry;
@@ -20,6 +21,8 @@ use crate::tls::expiry;
 const LOOK: Duration = Duration::from_secs(1);
 /// Every so many looks the certificates are looked at, too.
 const CERTIFICATES: u32 = 30;
+/// What the certificate of `http:` is called beside `source/NAME` and `target/NAME`.
+const LISTENER: &str = "http";
 
 /// What health is made of.
 #[derive(Debug)]
@@ -30,6 +33,8 @@ pub(super) struct Health {
     pub(super) room: watch::Sender<bool>,
     /// What is in force.
     pub(super) standing: watch::Receiver<Standing>,
+    /// The door of the port that all of this is asked at, where it has one.
+    pub(super) door: Option<Arc<Door>>,
     /// Where the paths of certificates start from.
     pub(super) base: PathBuf,
     pub(super) clock: fn() -> Timestamp,
@@ -72,6 +77,11 @@ impl Health {
 
     fn answer(&self, call: &Call) -> Answer {
         match call.path.as_str() {
+            // Probes have no certificate and ask for the other two.
+            "/metrics" if call.peer == Peer::Stranger => Answer::text(
+                StatusCode::FORBIDDEN,
+                "/metrics is for clients with a certificate (http.tls.client_ca)\n",
+            ),
             "/metrics" => Answer {
                 status: StatusCode::OK,
                 media: "text/plain; version=0.0.4; charset=utf-8",
@@ -133,6 +143,10 @@ impl Health {
         if certificates {
             self.look_at_certificates();
         }
+        // What is shown, not what lies there: a file that cannot be used must not look like renewal.
+        if let Some(ends) = self.door.as_ref().and_then(|door| door.ends()) {
+            self.ends_at(LISTENER, ends);
+        }
         let sizes = self.journal.sizes()?;
         self.metrics.journal_bytes.set(sizes.database as i64);
         self.metrics.journal_wal_bytes.set(sizes.wal as i64);
@@ -166,10 +180,14 @@ impl Health {
             let ends =
                 std::fs::read(self.base.join(path)).ok().and_then(|pem| expiry::earliest(&pem));
             if let Some(ends) = ends {
-                let left = ends.duration_since((self.clock)()).as_secs_f64();
-                self.metrics.credential_expiry_seconds.with_label_values(&[&name]).set(left);
+                self.ends_at(&name, ends);
             }
         }
+    }
+
+    fn ends_at(&self, name: &str, ends: Timestamp) {
+        let left = ends.duration_since((self.clock)()).as_secs_f64();
+        self.metrics.credential_expiry_seconds.with_label_values(&[name]).set(left);
     }
 
     /// Closes the sources while the disk is nearly full, and opens them again with a margin, so
@@ -194,7 +212,7 @@ impl Health {
     }
 }
 
-/// Our own certificates, by what they are for.
+/// Our own certificates towards others, by what they are for.
 pub fn certificates(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let sources = config.sources.iter().filter_map(|source| match &source.kind {
         SourceKind::Amqp(amqp) => Some((format!("source/{}", source.name), &amqp.tls)),

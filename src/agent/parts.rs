@@ -21,6 +21,7 @@ use crate::config::load::Written;
 use crate::config::{self, SourceKind};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::feed::Feeds;
+use crate::http::door::Door;
 use crate::http::{self, Listener};
 use crate::intake::{self, Inbox, Intake, Pace, Waiting};
 use crate::journal::Journal;
@@ -263,22 +264,30 @@ impl Parts {
 
     async fn serve(&mut self, reload: mpsc::Sender<ReloadAsked>) -> Result<(), AgentError> {
         let (written, shared) = (&self.written, &self.shared);
+        let stop = &self.stop_servers;
+        let tls = written.config.http.as_ref().and_then(|listen| listen.tls.clone());
+        let (door, keeper) = tls.map(|tls| Door::new(tls, written.base.clone())).unzip();
+        if let Some(keeper) = keeper {
+            self.servers.spawn(keeper.keep(stop.subscribe()));
+        }
         let health = Arc::new(Health {
             journal: shared.journal.clone(),
             metrics: shared.metrics.clone(),
             room: shared.room.clone(),
             standing: self.standing.subscribe(),
+            door: door.clone(),
             base: written.base.clone(),
             clock: shared.clock,
         });
-        let stop = &self.stop_servers;
         if let Some(listen) = &written.config.http {
-            let listener = TcpListener::bind(listen.value)
+            let address = listen.address.value;
+            let listener = TcpListener::bind(address)
                 .await
-                .map_err(|error| AgentError::Listen { address: listen.value.to_string(), error })?;
-            tracing::info!(address = %listen.value, "serving /metrics, /healthz and /readyz");
-            let serving = http::serve(Listener::Tcp(listener), health.handler(), stop.subscribe());
-            self.servers.spawn(serving);
+                .map_err(|error| AgentError::Listen { address: address.to_string(), error })?;
+            let tls = door.is_some();
+            tracing::info!(%address, tls, "serving /metrics, /healthz and /readyz");
+            let listener = Listener::Tcp(listener, door);
+            self.servers.spawn(http::serve(listener, health.handler(), stop.subscribe()));
         }
         let control = Control {
             journal: shared.journal.clone(),

@@ -6,6 +6,7 @@
 //! unless a target that is gone has deliveries left; targets and sources start. Events and documents
 //! wait meanwhile where they are safe. What did not change goes on.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::agent::parts::{Parts, Workers, end_all};
 use crate::agent::series;
 use crate::agent::setup::{Loaded, Setup};
 use crate::config::Config;
+use crate::config::tls::ServerTls;
 use crate::diagnostic::Diagnostic;
 use crate::intake::{AdoptError, Command};
 use crate::plan::Plan;
@@ -111,6 +113,14 @@ struct Changes {
     targets: Change,
 }
 
+fn address(config: &Config) -> Option<SocketAddr> {
+    config.http.as_ref().map(|listen| listen.address.value)
+}
+
+fn tls(config: &Config) -> Option<&ServerTls> {
+    config.http.as_ref()?.tls.as_ref()
+}
+
 impl Changes {
     fn between(old: &Config, new: &Config) -> Result<Self, ReloadError> {
         let fixed = [
@@ -118,7 +128,8 @@ impl Changes {
             ("agent.instance", old.agent.instance == new.agent.instance),
             ("agent.data_dir", old.agent.data_dir == new.agent.data_dir),
             ("journal.url", old.journal.file == new.journal.file),
-            ("http.listen", old.http == new.http),
+            ("http.listen", address(old) == address(new)),
+            ("http.tls", tls(old) == tls(new)),
         ];
         let fixed: Vec<_> = fixed.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
         if !fixed.is_empty() {

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::config::Listen;
 use crate::config::load::{self, Written};
 use crate::diagnostic::{Diagnostic, Mark, Spanned};
 use crate::plan::Plan;
@@ -50,7 +51,9 @@ impl Setup {
         match Plan::compile(&written, &texts, generation) {
             Ok(plan) if mistakes.is_empty() => {
                 if let Some(value) = self.listen {
-                    written.config.http = Some(Spanned { value, mark: Mark::default() });
+                    let address = Spanned { value, mark: Mark::default() };
+                    let tls = written.config.http.and_then(|listen| listen.tls);
+                    written.config.http = Some(Listen { address, tls });
                 }
                 let mut files = files.into_inner();
                 files.push(self.path.clone());

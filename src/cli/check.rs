@@ -10,8 +10,10 @@ use crate::agent::Setup;
 use crate::cli::args::Check;
 use crate::cli::{CliError, Said, output};
 use crate::config::load::Written;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Problems};
 use crate::plan::Plan;
+use crate::tls::TlsError;
+use crate::tls::server::{Served, Trouble};
 
 /// A mistake as JSON shows it.
 #[derive(Serialize)]
@@ -24,7 +26,7 @@ struct Mistake<'a> {
 }
 
 pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Result<Said, CliError> {
-    match compile(&path) {
+    match compile(&path).and_then(with_certificates) {
         Ok((written, plan)) => {
             if options.json {
                 return Ok(Said::Yes);
@@ -63,6 +65,27 @@ pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Resu
 /// Loads and compiles; all mistakes of loading and compiling together.
 fn compile(path: &Path) -> Result<(Written, Plan), Vec<Diagnostic>> {
     Setup::of(path).load(1).map(|loaded| (loaded.written, loaded.plan))
+}
+
+/// The files of the port have to be there before the agent is, or nobody can watch over it. A running
+/// agent waits for them instead, so this is no part of compiling.
+fn with_certificates((written, plan): (Written, Plan)) -> Result<(Written, Plan), Vec<Diagnostic>> {
+    let tls = written.config.http.as_ref().and_then(|listen| listen.tls.as_ref());
+    match tls.map(|tls| Served::read(tls, &written.base)) {
+        None | Some(Ok(_)) => Ok((written, plan)),
+        Some(Err(troubles)) => {
+            let mut problems = Problems::new(written.file);
+            let remedy = "paths are relative to the configuration file";
+            for Trouble { mark, error } in troubles {
+                let message = format!("http.tls: {error}");
+                match error {
+                    TlsError::File { .. } => problems.advise(mark, message, remedy),
+                    _ => problems.add(mark, message),
+                }
+            }
+            Err(problems.into_list())
+        }
+    }
 }
 
 /// For the commands that need a plan: shows the mistakes on standard error.

@@ -8,6 +8,7 @@ pub mod exchange;
 pub mod folder;
 pub mod format;
 pub mod http;
+pub mod listen;
 pub mod load;
 pub mod path_template;
 pub mod read;
@@ -25,6 +26,7 @@ pub use crate::config::exchange::{AmqpTarget, DeclareExchange, Mode};
 pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
 pub use crate::config::format::{IdocSource, SourceFormat};
 pub use crate::config::http::HttpTarget;
+pub use crate::config::listen::Listen;
 pub use crate::config::routing_key::{RoutingKey, RoutingValues};
 use crate::config::secret::Secret;
 use crate::diagnostic::{Mark, Spanned};
@@ -34,8 +36,8 @@ use crate::diagnostic::{Mark, Spanned};
 pub struct Config {
     /// Who this agent is.
     pub agent: Agent,
-    /// Where it answers for health and metrics, as `address:port`; `None` for nowhere.
-    pub http: Option<Spanned<std::net::SocketAddr>>,
+    /// Where it answers for health and metrics; `None` for nowhere.
+    pub http: Option<Listen>,
     /// The journal.
     pub journal: Journal,
     /// Where events come from.

@@ -1,6 +1,5 @@
 //! Reads a configuration file; every mistake is reported.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use waybill_parsers::Path;
@@ -9,7 +8,7 @@ use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
     Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, folder,
-    format, http as http_target, tls, unit,
+    format, http as http_target, listen, tls, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -23,7 +22,7 @@ pub fn config(problems: &mut Problems) -> Option<Config> {
     // Without a usable agent nothing runs, but the mistakes of all other files still show.
     let agent = fields.required("agent", problems).and_then(|node| agent(node, problems));
     let agent = agent.unwrap_or_else(Agent::unusable);
-    let http = fields.optional("http").and_then(|node| http(node, problems));
+    let http = fields.optional("http").and_then(|node| listen::read(node, problems));
     let journal = journal(fields.optional("journal"), problems);
     let (sources, _) = named(fields.required("sources", problems), "sources", problems, source);
     let targets = named(fields.required("targets", problems), "targets", problems, target);
@@ -81,21 +80,6 @@ fn agent(node: &Node, problems: &mut Problems) -> Option<Agent> {
         drain: drain.unwrap_or(Duration::from_secs(20)),
         reload: reload.unwrap_or(Reload::OnSignal),
     })
-}
-
-fn http(node: &Node, problems: &mut Problems) -> Option<Spanned<SocketAddr>> {
-    let mut fields = Fields::of(node, "http", problems)?;
-    let listen = fields.required_text("listen", problems);
-    fields.finish(problems);
-    let listen = listen?;
-    match listen.value.parse() {
-        Ok(address) => Some(Spanned { value: address, mark: listen.mark }),
-        Err(_) => {
-            let remedy = "write an address and a port, such as `127.0.0.1:9464`";
-            problems.advise(listen.mark, "listen: not an address", remedy);
-            None
-        }
-    }
 }
 
 fn journal(node: Option<&Node>, problems: &mut Problems) -> Journal {

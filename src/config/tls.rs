@@ -1,6 +1,6 @@
 //! Which certificates a connection shows and which it believes: the keys of `tls:`.
 
-use crate::diagnostic::Problems;
+use crate::diagnostic::{Problems, Spanned};
 use crate::yaml::{Fields, Node};
 
 /// The files of a connection that we open. All of them are read again when they change.
@@ -20,6 +20,27 @@ pub struct Identity {
     pub cert: String,
     /// The key.
     pub key: String,
+}
+
+/// The files of a port that we listen on. All of them are read again when they change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTls {
+    /// Our certificate, and those between it and its authority.
+    pub cert: Spanned<String>,
+    /// Its key.
+    pub key: Spanned<String>,
+    /// The authorities whose clients may see everything. Without them nobody is asked who he is.
+    pub client_ca: Option<Spanned<String>>,
+}
+
+/// Reads `tls:` of a port that we listen on.
+pub(super) fn server(node: &Node, problems: &mut Problems) -> Option<ServerTls> {
+    let mut fields = Fields::of(node, "tls", problems)?;
+    let cert = fields.required_text("cert", problems);
+    let key = fields.required_text("key", problems);
+    let client_ca = fields.text("client_ca", problems);
+    fields.finish(problems);
+    Some(ServerTls { cert: cert?, key: key?, client_ca })
 }
 
 /// Reads `tls:` of a connection that we open.

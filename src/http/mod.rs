@@ -1,10 +1,13 @@
 //! The small HTTP server that everyone shares: health and metrics on a TCP port, operators on a
 //! Unix socket in the data directory, whose file rights are the authorisation.
 //!
-//! Bounds: a request has 64 KiB at most and ten seconds to arrive, and a hundred connections are
-//! served at once.
+//! The TCP port speaks TLS where it has certificates ([`door`]).
+//!
+//! Bounds: a request has 64 KiB at most and ten seconds to arrive, a handshake has ten seconds, and
+//! a hundred connections are served at once.
 
 pub mod client;
+pub mod door;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,7 +16,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -23,12 +26,25 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
+use crate::http::door::{Door, Guest};
+
 /// The most bytes of a request's body.
 const MOST_BODY: usize = 64 << 10;
 /// The most time for a request to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Connections served at once.
 const CONNECTIONS: usize = 100;
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// Nobody is asked here.
+    Anybody,
+    /// He was asked for a certificate and has none.
+    Stranger,
+    /// He has shown a certificate of an authority that is trusted.
+    Known,
+}
 
 /// A request that has arrived.
 #[derive(Debug)]
@@ -39,6 +55,8 @@ pub struct Call {
     pub path: String,
     /// The body.
     pub body: Bytes,
+    /// Who sent it.
+    pub peer: Peer,
 }
 
 /// What is answered.
@@ -73,8 +91,8 @@ pub type Handler = Arc<dyn Fn(Call) -> BoxFuture<'static, Answer> + Send + Sync>
 /// Where calls come from.
 #[derive(Debug)]
 pub enum Listener {
-    /// A TCP port.
-    Tcp(TcpListener),
+    /// A TCP port, with a door where it speaks TLS.
+    Tcp(TcpListener, Option<Arc<Door>>),
     /// A Unix socket.
     Unix(UnixListener),
 }
@@ -100,11 +118,20 @@ pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiv
             }
         };
         let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
-        let handler = handler.clone();
+        let (door, handler) = (listener.door(), handler.clone());
         connections.spawn(async move {
-            connection(stream, handler).await;
+            connection(stream, door, handler).await;
             drop(slot);
         });
+    }
+}
+
+impl Listener {
+    fn door(&self) -> Option<Arc<Door>> {
+        match self {
+            Self::Tcp(_, door) => door.clone(),
+            Self::Unix(_) => None,
+        }
     }
 }
 
@@ -113,15 +140,24 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
     match listener {
-        Listener::Tcp(listener) => Ok(Box::new(listener.accept().await?.0)),
+        Listener::Tcp(listener, _) => Ok(Box::new(listener.accept().await?.0)),
         Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
     }
 }
 
-async fn connection(stream: Box<dyn Stream>, handler: Handler) {
+async fn connection(stream: Box<dyn Stream>, door: Option<Arc<Door>>, handler: Handler) {
+    let Some(door) = door else { return speak(stream, Guest::unasked(), handler).await };
+    match door.admit(stream).await {
+        Ok((stream, guest)) => speak(stream, guest, handler).await,
+        Err(error) => tracing::debug!(%error, "connection not let in"),
+    }
+}
+
+async fn speak(stream: impl Stream, guest: Guest, handler: Handler) {
+    let guest = Arc::new(guest);
     let service = service_fn(move |request| {
-        let handler = handler.clone();
-        async move { Ok::<_, Infallible>(respond(request, handler).await) }
+        let (guest, handler) = (guest.clone(), handler.clone());
+        async move { Ok::<_, Infallible>(respond(request, &guest, handler).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
@@ -130,13 +166,18 @@ async fn connection(stream: Box<dyn Stream>, handler: Handler) {
     }
 }
 
-async fn respond(request: Request<Incoming>, handler: Handler) -> Response<Full<Bytes>> {
+async fn respond(
+    request: Request<Incoming>,
+    guest: &Guest,
+    handler: Handler,
+) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
     let collected = timeout(PATIENCE, Limited::new(body, MOST_BODY).collect()).await;
     let answer = match collected {
         Ok(Ok(body)) => {
             let path = head.uri.path().to_owned();
-            handler(Call { method: head.method, path, body: body.to_bytes() }).await
+            let (method, body, peer) = (head.method, body.to_bytes(), guest.peer);
+            handler(Call { method, path, body, peer }).await
         }
         Ok(Err(_)) => Answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n"),
         Err(_) => Answer::text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
@@ -144,5 +185,8 @@ async fn respond(request: Request<Incoming>, handler: Handler) -> Response<Full<
     let mut response = Response::new(Full::new(Bytes::from(answer.body)));
     *response.status_mut() = answer.status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.media));
+    if guest.is_stale() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

@@ -99,6 +99,11 @@ impl Prometheus {
         fs::create_dir_all(folder.join("rules")).unwrap();
         fs::write(folder.join("prometheus.yml"), config).unwrap();
         fs::write(folder.join("rules/waybill.yaml"), rules).unwrap();
+        Self::run(folder)
+    }
+
+    /// With the configuration that lies in `folder`.
+    pub fn run(folder: &Path) -> Self {
         let address = free_address();
         let process = Process::start(
             Command::new("prometheus")

@@ -39,6 +39,7 @@ use crate::delivery::{Consignment, DeliveryId};
 use crate::event::Digest;
 use crate::target::http::session::{Materials, Session};
 use crate::target::{Answer, Begun, Reason, Why};
+use crate::tls::look::Look;
 
 /// So many failures in a row, and the target counts as down.
 pub const BREAKER: u32 = 10;
@@ -119,26 +120,6 @@ impl State {
             Self::Down(_) => None,
             Self::Refused { stamp, .. } => Some(*stamp),
             Self::Up(session) => Some(session.stamp()),
-        }
-    }
-}
-
-/// What the look before has seen.
-#[derive(Clone, Copy, Debug)]
-enum Look {
-    /// There was none.
-    First,
-    /// The stamp of what could be read.
-    Saw(Option<Digest>),
-}
-
-impl Look {
-    /// Whether what is there now is whole: two looks must agree, because files are written bit by
-    /// bit, and those that belong together one after the other. At the start nobody writes.
-    fn agrees(self, now: Digest) -> bool {
-        match self {
-            Self::First => true,
-            Self::Saw(before) => before == Some(now),
         }
     }
 }
@@ -345,18 +326,4 @@ impl Poster {
 /// Of an answer that says: not now.
 fn busy(reason: Reason, after: Option<std::time::Duration>) -> Answer {
     Answer::Retry { why: Why::Busy, reason, after }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_written_anew_is_taken_when_two_looks_agree() {
-        let (one, two) = (Digest::of(b"one"), Digest::of(b"two"));
-        assert!(Look::First.agrees(one));
-        assert!(Look::Saw(Some(two)).agrees(two));
-        assert!(!Look::Saw(Some(one)).agrees(two), "it is being written");
-        assert!(!Look::Saw(None).agrees(two), "it was not there a moment ago");
-    }
 }
