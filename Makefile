@@ -32,7 +32,7 @@ else
 DENY = $(CARGO) deny --offline check licenses bans sources
 endif
 
-.PHONY: help demo run test check prove bench clean
+.PHONY: help demo run test check prove peers bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) weather --agent $(TARGET)/release/waybill
 	$(ORACLE) http --agent $(TARGET)/release/waybill
+
+peers: ## EDIFACT and X12 beside parsers that others wrote (Python: pydifact, pyx12), file by file
+	$(CARGO) build --locked -p waybill
+	tests/peers/run.sh $(TARGET)/debug/waybill
 
 bench: ## Throughput, latency, memory and CPU beside the bare lapin + SQLite loop (2 minutes)
 	tests/broker.sh install

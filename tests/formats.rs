@@ -413,21 +413,27 @@ fn messages_come_back_from_json() {
     let odd = "UNA:+,? 'UNB+UNOC:3+SND+RCV+261123:1200+1'UNG+ODDMSG+A+B+261123:1200+9+UN+D:21B'\
                UNH+1+ODDMSG:D:21B:UN'BGM+?'??'SEG:1:2+x'UNT+4+1'UNE+1+9'UNZ+1+1'";
     let x12 = isa("000000001", "ST*214*0001~B10*1**3~AT7*X1*NS>b~SE*4*0001~");
-    for (format, file) in
-        [("edifact", two.as_str()), ("edifact", version_4), ("edifact", odd), ("x12", &x12)]
-    {
+    let again = x12.clone() + &x12;
+    // TA1 stands beside the groups of an interchange, or alone.
+    let (head, rest) = x12.split_at(106);
+    let ta1 = "TA1*000000905*261122*1200*A*000~";
+    let services = format!("{head}{ta1}{rest}{head}{ta1}IEA*0*000000001~");
+    for (format, file) in [
+        ("edifact", two.as_str()),
+        ("edifact", version_4),
+        ("edifact", odd),
+        ("x12", &x12),
+        ("x12", &again),
+        ("x12", &services),
+    ] {
         let json = site.run(&["convert", "--to", "json", "-"], file.as_bytes());
         assert_eq!((json.code, json.err.as_str()), (0, ""), "{file}");
         let back = site.run(&["convert", "--to", format, "--format", "json", "-"], &json.out);
         assert_eq!(back.text(), file, "{}{}", json.text(), back.err);
-        // What `show` prints can be written as well; what is no message is left out there.
+        // What `show` prints can be written as well.
         let shown = site.run(&["show", "--json", "-"], file.as_bytes());
-        let messages: Vec<_> =
-            shown.text().lines().filter(|line| line.contains("\"part\":\"message\"")).collect();
-        let messages = messages.join("\n");
-        let back =
-            site.run(&["convert", "--to", format, "--format", "jsonl", "-"], messages.as_bytes());
-        assert_eq!(back.text(), file, "{}", back.err);
+        let back = site.run(&["convert", "--to", format, "--format", "jsonl", "-"], &shown.out);
+        assert_eq!((back.text(), back.err.as_str()), (file, ""));
     }
 }
 
@@ -479,7 +485,7 @@ fn what_is_faulty_is_left_out_unless_it_is_wanted() {
     assert_eq!((said.code, said.text()), (1, ""));
     assert!(said.err.contains("mandatory segment BGM is missing"), "{}", said.err);
     let said = site.run(&["convert", "--anyway", "--to", "json", "-"], faulty.as_bytes());
-    assert_eq!((said.code, said.lines().len()), (0, 1));
+    assert_eq!((said.code, said.lines().len()), (0, 2), "the message and its interchange");
     let said = site.run(&["convert", "--to", "x12", "-"], faulty.as_bytes());
     assert_eq!(said.code, 2);
     assert!(said.err.contains("edifact cannot become x12"), "{}", said.err);
@@ -564,6 +570,24 @@ fn sets_are_answered_by_997_or_999() {
     let kinds: Vec<_> = lines.iter().map(|one| one["type"].as_str().unwrap()).collect();
     assert_eq!((said.code, kinds), (0, vec!["997", "interchange"]));
     assert_eq!(lines[1]["answers"]["interchange"], "000000001");
+}
+
+#[test]
+fn an_interchange_that_cannot_be_answered_leaves_the_others_theirs() {
+    let site = Site::new();
+    let anonymous = interchange("76", GOOD).replace("+SND+", "++");
+    let long = interchange("77", GOOD).replace("+SND+", &format!("+{:036}+", 1));
+    let file = [anonymous, long, interchange("78", GOOD)].concat();
+    let said = site.run(&["ack", "-"], file.as_bytes());
+    assert_eq!(said.code, 1);
+    let answers: Vec<_> = said.text().lines().collect();
+    assert!(answers.len() == 1 && answers[0].contains("UCI+78+"), "{answers:?}");
+    assert!(
+        said.err.contains("byte 0: an interchange without sender or recipient"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("cannot be written: byte"), "{}", said.err);
 }
 
 #[test]

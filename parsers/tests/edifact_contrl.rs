@@ -69,6 +69,7 @@ fn every_defect_is_answered_at_its_level_with_a_code_for_it() {
         ("261122:1200", "26112A:1200", uci("4+37+UNB+5:1")),
         ("+REF1++++1'", "+REF1++++1++++'UNX+1'", uci("4+33+UNX")),
         ("REF1++++1'", "REF1++++1+++x'", uci("4+16+UNB+13")),
+        ("SENDER:14+", "SENDER:14:A:B:C+", "UCI+REF1+SENDER:14:A+RECEIVER:ZZ+4+16+UNB+3:5".into()),
         ("UNA:", "\u{feff}UNA:", uci("4+21")),
         ("UNA:", " UNA:", uci("4+21")),
         ("'UNB", "' UNB", uci("4+21")),

@@ -133,6 +133,22 @@ fn a_lenient_reader_accepts_with_errors() {
 }
 
 #[test]
+fn an_answer_has_a_version_and_a_usage_where_the_interchange_has_none() {
+    for (from, to, expected) in [
+        ("*^*00501*", "*^*0050A*", "*^*00501*"),
+        ("*^*00501*", "*U*     *", "*U*00401*"),
+        ("*1*P*", "*1*Q*", "*0*P*"),
+        ("*1*P*", "*1*T*", "*0*T*"),
+    ] {
+        let input = good().replacen(from, to, 1);
+        for answer in answers(&input, &options(), Mode::Strict) {
+            assert!(answer.starts_with("ISA*") && answer.contains(expected), "{to}: {answer}");
+            assert_eq!(answers(&answer, &options(), Mode::Strict), [""; 0], "{answer}");
+        }
+    }
+}
+
+#[test]
 fn what_was_received_before_is_said_to_be() {
     let options = AckOptions { is_duplicate: true, ..options() };
     let answers = answers(&good(), &options, Mode::Strict);

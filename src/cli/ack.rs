@@ -127,9 +127,16 @@ impl Answers<'_> {
             self.is_again = None;
             self.refused += u64::from(is_duplicate);
         }
-        let Some(answer) = answer else { return Ok(()) };
-        self.number += 1;
-        self.printed += 1;
+        let Some(answer) = answer else {
+            let lacks = |name| names.reference(name).is_empty();
+            let has_nobody = !lacks("interchange") && (lacks("sender") || lacks("receiver"));
+            if role == Role::Interchange && has_nobody {
+                let place = part.reading().span.start;
+                let message = "an interchange without sender or recipient cannot be answered";
+                writeln!(io::stderr(), "waybill: byte {place}: {message}")?;
+            }
+            return Ok(());
+        };
         self.print(&answer, format, &names, out)
     }
 
@@ -179,7 +186,7 @@ impl Answers<'_> {
     }
 
     fn print(
-        &self,
+        &mut self,
         answer: &Document,
         format: Format,
         answered: &Names,
@@ -188,12 +195,16 @@ impl Answers<'_> {
         let mut bytes = Vec::new();
         let problems = write(answer, format, self.options.newline, &mut bytes);
         if !problems.is_empty() {
-            let first = problems.first().map(ToString::to_string).unwrap_or_default();
-            return Err(CliError::Refused(format!(
-                "the answer cannot be written: {}",
-                plain(&first)
-            )));
+            for problem in problems {
+                let problem = plain(&problem.to_string());
+                writeln!(io::stderr(), "waybill: the answer cannot be written: {problem}")?;
+            }
+            // The other interchanges of the file have their answers.
+            self.refused += 1;
+            return Ok(());
         }
+        self.number += 1;
+        self.printed += 1;
         if !self.options.json {
             out.write_all(&bytes)?;
             if !bytes.ends_with(b"\n") {

@@ -154,7 +154,7 @@ impl Contrl {
         builder.open(Kind::Segment, "UCI", 0);
         builder.put(Kind::Field, "", text(unb, 4, 0), 0);
         for party in [1, 2] {
-            put_element(&mut builder, unb, party);
+            put_party(&mut builder, unb, (party, options.version));
         }
         report.put(&mut builder);
         builder.close();
@@ -267,7 +267,7 @@ fn envelope(builder: &mut Builder, unb: Node<'_>, options: &ContrlOptions<'_>) {
     builder.put(Kind::Field, "", version, 0);
     builder.close();
     for party in [2, 1] {
-        put_element(builder, unb, party);
+        put_party(builder, unb, (party, options.version));
     }
     builder.open(Kind::Field, "", 0);
     builder.put(Kind::Field, "", date, 0);
@@ -282,6 +282,23 @@ fn envelope(builder: &mut Builder, unb: Node<'_>, options: &ContrlOptions<'_>) {
     }
     builder.close();
     builder.close();
+}
+
+/// Copies a party of an interchange (S002, S003), as many components of it as the version of the
+/// answer has: identification, qualifier and address, in version 4 also the internal address.
+fn put_party(builder: &mut Builder, unb: Node<'_>, (party, version): (usize, ContrlVersion)) {
+    let most = match version {
+        ContrlVersion::V3 => 3,
+        ContrlVersion::V4 => 4,
+    };
+    match unb.nth(party).filter(|party| party.children().count() > most) {
+        Some(party) => {
+            builder.open(Kind::Field, "", 0);
+            party.children().take(most).for_each(|component| builder.copy_header(component));
+            builder.close();
+        }
+        None => put_element(builder, unb, party),
+    }
 }
 
 /// Copies an element of a header, from 0; an empty one where there is none.

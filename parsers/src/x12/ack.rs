@@ -225,6 +225,23 @@ fn segments(reading: &Reading, (ak3, ak4): (&str, &str), builder: &mut Builder) 
     }
 }
 
+/// The version of an answer to an interchange whose own (ISA12) is no version, by what ISA11 is: a
+/// separator, as from 00402 on, or the letter of a standard.
+fn version_of(isa: Node<'_>) -> &str {
+    let version = text(isa, 11);
+    if version.len() == 5 && version.bytes().all(|byte| byte.is_ascii_digit()) {
+        return version;
+    }
+    let is_separator = |byte: u8| !byte.is_ascii_alphanumeric() && byte != b' ';
+    if text(isa, 10).bytes().all(is_separator) { "00501" } else { "00401" }
+}
+
+/// The usage of an answer. `P` stands for what is no usage: whoever sent that looks for the answer by
+/// its control number.
+fn usage_of(isa: Node<'_>) -> &str {
+    Some(text(isa, 14)).filter(|usage| matches!(*usage, "P" | "T" | "I")).unwrap_or("P")
+}
+
 /// ISA of an answer: version, usage and separators as they came, the parties swapped.
 fn put_isa(builder: &mut Builder, header: Node<'_>, options: &AckOptions<'_>) {
     if let Some(separators) = header.child(SEPARATORS) {
@@ -246,10 +263,10 @@ fn put_isa(builder: &mut Builder, header: Node<'_>, options: &AckOptions<'_>) {
         date,
         options.time,
         of(11),
-        of(12),
+        version_of(isa),
         &control,
         "0",
-        of(15),
+        usage_of(isa),
         of(16),
     ];
     builder.open(Kind::Segment, "ISA", 0);
@@ -266,7 +283,7 @@ fn put_gs(builder: &mut Builder, header: Node<'_>, gs: Node<'_>, options: &AckOp
     let number = if number.is_empty() { "1" } else { number };
     // The version of the interchange stands for one that is missing: 00501 for 005010.
     let version = Some(text(gs, 7)).filter(|version| !version.is_empty());
-    let version = version.map_or_else(|| format!("{}0", text(isa, 11)), str::to_owned);
+    let version = version.map_or_else(|| format!("{}0", version_of(isa)), str::to_owned);
     let values =
         ["FA", text(gs, 2), text(gs, 1), options.date, options.time, number, "X", &version];
     let values: Vec<[&str; 1]> = values.into_iter().map(|value| [value]).collect();

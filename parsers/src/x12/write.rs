@@ -108,7 +108,8 @@ impl<'o> Writer<'o> {
         Vec::new()
     }
 
-    /// Appends an interchange that holds service segments and no group, as one with TA1.
+    /// Appends what stands between ISA and the groups, as TA1, and opens the interchange for it. The
+    /// document is that of an interchange; sets with the same ISA go into the same one.
     ///
     /// # Errors
     ///
@@ -120,8 +121,12 @@ impl<'o> Writer<'o> {
             Some(isa) => self.open_interchange(root, isa),
             None => self.output.problem("missing-segment", "ISA", "no interchange header"),
         }
-        for child in root.children().filter(|child| child.name().starts_with("TA")) {
-            self.output.put(child);
+        // The trailer and ISX are made.
+        let is_made = |name: &str| matches!(name, "ISA" | "ISX" | "IEA");
+        for child in root.children().filter(|child| child.kind() == Kind::Segment) {
+            if !is_made(child.name()) {
+                self.output.put(child);
+            }
         }
         let problems = self.output.problems.finish();
         if !problems.is_empty() {

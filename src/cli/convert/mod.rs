@@ -7,7 +7,7 @@ use std::path::Path;
 
 use waybill_parsers::definition::{Level, nest};
 use waybill_parsers::segment::Mode;
-use waybill_parsers::{Document, Format, Problem, Reading};
+use waybill_parsers::{Document, Format, Node, Problem, Reading};
 
 use crate::cli::args::Convert;
 use crate::cli::definitions::Library;
@@ -36,8 +36,19 @@ pub(super) fn convert(
     while let Some(piece) = source.next() {
         let (role, part) = piece.map_err(|error| CliError::Refused(error.to_string()))?;
         let mut reading = reading_of(part);
+        let role =
+            if role == Role::Message { part_of(&source, options.to, &reading) } else { role };
         if role != Role::Message {
             report(&reading.problems)?;
+            let problems = match role {
+                Role::Interchange => match back(&source, options.to, reading) {
+                    Ok(reading) => sink.end(&reading, out)?,
+                    Err(problems) => problems,
+                },
+                _ => Vec::new(),
+            };
+            left_out += u64::from(!problems.is_empty());
+            report(&problems)?;
             continue;
         }
         let chosen = judge(&mut reading, level, &mut library)?;
@@ -94,6 +105,16 @@ fn back(source: &Source, to: Format, reading: Reading) -> Result<Reading, Vec<Pr
     }
     let (document, _): (Document, _) = json_read::document(reading.document.root())?;
     Ok(Reading { document, ..reading })
+}
+
+/// What a JSON object that was read is: of a message, a group or an interchange.
+fn part_of(source: &Source, to: Format, reading: &Reading) -> Role {
+    let is_json = matches!(source.format, Format::Json | Format::JsonLines);
+    match reading.document.root().child("part").map_or("", Node::text) {
+        "group" if is_json && has_segments(to) => Role::Group,
+        "interchange" if is_json && has_segments(to) => Role::Interchange,
+        _ => Role::Message,
+    }
 }
 
 /// Problems go to standard error: the output is for programs.

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use waybill_parsers::{
-    Document, Encoding, Format, Node, Place, Problem, Reading, Severity, csv, edifact, fixed, idoc,
-    json, x12, xml,
+    Document, Encoding, Format, Kind, Node, Place, Problem, Reading, Severity, csv, edifact, fixed,
+    idoc, json, x12, xml,
 };
 
 use crate::cli::args::Convert;
@@ -22,6 +22,8 @@ pub(super) struct Sink {
     newline: bool,
     schemas: Schemas,
     number: u64,
+    /// The last document of the interchange before.
+    ended: u64,
     /// Messages of the interchange that is open, rows before the columns are known.
     waiting: Vec<Document>,
     /// The header of the interchange that is open.
@@ -40,6 +42,7 @@ impl Sink {
             newline: options.newline,
             schemas,
             number: 0,
+            ended: 0,
             waiting: Vec::new(),
             header: Vec::new(),
             columns: None,
@@ -56,7 +59,7 @@ impl Sink {
         self.number += 1;
         match self.to {
             Format::Json | Format::JsonLines => {
-                self.json(reading, out)?;
+                self.json(reading, Role::Message, out)?;
                 Ok(Vec::new())
             }
             Format::Edifact | Format::X12 => self.message(&reading.document, out),
@@ -68,10 +71,34 @@ impl Sink {
         }
     }
 
+    /// Ends the interchange that is open, with what it holds beside messages.
+    pub(super) fn end(
+        &mut self,
+        interchange: &Reading,
+        out: &mut dyn Write,
+    ) -> io::Result<Vec<Problem>> {
+        match self.to {
+            Format::Json | Format::JsonLines => {
+                if self.number > self.ended || has_services(&interchange.document) {
+                    self.json(interchange, Role::Interchange, out)?;
+                }
+                self.ended = self.number;
+                Ok(Vec::new())
+            }
+            Format::Edifact | Format::X12 => {
+                let document = &interchange.document;
+                let problems = self.interchange(Some(document), out)?;
+                self.header.clear();
+                Ok(problems)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// Writes what waits, and what ends the file.
     pub(super) fn finish(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
         let problems = match self.to {
-            Format::Edifact | Format::X12 => self.interchange(out)?,
+            Format::Edifact | Format::X12 => self.interchange(None, out)?,
             Format::Csv => self.rows(out)?,
             _ => Vec::new(),
         };
@@ -79,12 +106,11 @@ impl Sink {
         Ok(problems)
     }
 
-    fn json(&self, reading: &Reading, out: &mut dyn Write) -> io::Result<()> {
+    fn json(&self, reading: &Reading, role: Role, out: &mut dyn Write) -> io::Result<()> {
         let mut line = Vec::new();
         if has_segments(self.from) {
             let (format, number) = (self.from, self.number);
-            let about =
-                About { format, role: Role::Message, number, definition: None, schema: None };
+            let about = About { format, role, number, definition: None, schema: None };
             serde_json::to_writer(&mut line, &shown(reading, &about))?;
         } else {
             json::write(reading.document.root(), &mut line);
@@ -103,22 +129,29 @@ impl Sink {
         }
         let mut problems = Vec::new();
         if header != self.header {
-            problems = self.interchange(out)?;
+            problems = self.interchange(None, out)?;
             self.header = header;
         }
         self.waiting.push(document.clone());
         Ok(problems)
     }
 
-    fn interchange(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    /// Writes the messages that wait, and in front of them the services of X12, as TA1.
+    fn interchange(
+        &mut self,
+        whole: Option<&Document>,
+        out: &mut dyn Write,
+    ) -> io::Result<Vec<Problem>> {
         let documents = std::mem::take(&mut self.waiting);
         let (mut bytes, mut problems) = (Vec::new(), Vec::new());
-        if documents.is_empty() {
+        let services = whole.filter(|whole| self.to == Format::X12 && has_services(whole));
+        if documents.is_empty() && services.is_none() {
             return Ok(problems);
         }
         if self.to == Format::X12 {
             let options = x12::WriteOptions { newline: self.newline, ..Default::default() };
             let mut writer = x12::Writer::new(options, &mut bytes);
+            problems.extend(services.into_iter().flat_map(|whole| writer.services(whole)));
             documents.iter().for_each(|document| problems.extend(writer.set(document)));
             problems.extend(writer.finish());
         } else {
@@ -213,6 +246,13 @@ impl Sink {
         out.write_all(b"\n")?;
         Ok(problems)
     }
+}
+
+/// Whether an interchange of X12 holds more than its header, its trailer and groups.
+fn has_services(interchange: &Document) -> bool {
+    let is_framing = |node: Node<'_>| matches!(node.name(), "ISA" | "ISX" | "IEA");
+    let segments = interchange.root().children().filter(|node| node.kind() == Kind::Segment);
+    interchange.root().child("ISA").is_some() && segments.into_iter().any(|node| !is_framing(node))
 }
 
 fn fault(code: &'static str, message: impl Into<String>) -> Problem {
