@@ -35,7 +35,7 @@ impl Level {
 }
 
 /// Everything that breaks the definition, in the order of the message. Segments and messages that
-/// the definition does not have are not judged.
+/// the definition does not have are not judged, nor segments without positions.
 ///
 /// Codes: `missing-segment`, `unknown-segment`, `wrong-order`, `too-many-segments`,
 /// `too-many-groups`, `missing-element`, `too-many-elements`, `too-many-repetitions`, `too-long`,
@@ -166,7 +166,9 @@ impl Check<'_> {
     fn segment(&mut self, segment: Node<'_>, number: usize) {
         let definition = self.definition;
         let tag = segment.name();
-        if is_envelope(definition.standard, tag) || !definition.segments.contains_key(tag) {
+        let is_known = definition.segments.get(tag).is_some_and(|segment| !segment.uses.is_empty());
+        // A segment without positions has a name and no rules.
+        if is_envelope(definition.standard, tag) || !is_known {
             return;
         }
         let is_element = |node: &Node<'_>| node.kind() != Kind::Attribute;

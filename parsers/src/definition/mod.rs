@@ -3,7 +3,7 @@
 //!
 //! A [`Definition`] is one release of one standard. Nothing that belongs to the United Nations or to
 //! X12 ships with this crate: [`import`] compiles what a user has into our own file, which
-//! [`read_definition`] reads. [`check()`] holds a message against it, [`nest()`] puts its segments into
+//! [`read_definition`] reads. What ships are [`profiles()`] of some messages, written by hand. [`check()`] holds a message against it, [`nest()`] puts its segments into
 //! their groups.
 //!
 //! ```text
@@ -30,7 +30,8 @@
 //! - The first line names the format and its version, the second the standard (`edifact`, `x12`) and
 //!   its release; `profile` behind it marks rules of one's own, which add to those of the directory.
 //! - `message`, with its segments and groups below; one more blank for each level of a group.
-//! - `segment` and `composite`, with what is in them by position.
+//! - `segment` and `composite`, with what is in them by position. A segment with nothing in it has a
+//!   name and no rules.
 //! - `element`: class and length as the standards write them (`an..35`, `n8`, `a3`; X12: `AN`,
 //!   `ID`, `N0` to `N9`, `R`, `DT`, `TM`, `B`), with one allowed value on each line that begins
 //!   with `=`. Quotes (`'`, doubled inside) keep blanks, `:` and `#`.
@@ -43,6 +44,7 @@ mod file_write;
 pub mod import;
 mod model;
 mod nest;
+mod profiles;
 mod service;
 mod set;
 mod values;
@@ -55,5 +57,6 @@ pub use model::{
     ANY_NUMBER, Class, Composite, Definition, ElementForm, Item, Message, Segment, Standard, Use,
 };
 pub use nest::nest;
+pub use profiles::{best_profile, profile_names, profiles};
 pub use service::service;
 pub use set::{Definitions, Found, release_of};

@@ -6,7 +6,7 @@ use crate::document::{Builder, Document, Kind, Node};
 use crate::segment::ENVELOPE;
 
 /// The document of a message, which has its segments one after the other, with a
-/// [`Kind::Group`] around those of each segment group: `SG1` in EDIFACT, the name of the loop in X12.
+/// [`Kind::Group`] around those of each segment group: `SG1` in an EDIFACT directory, else the name of the group.
 /// Segments that the table does not have stay where they are. Offsets stay, too, and the writers
 /// take the outcome as they take the flat document.
 pub fn nest(document: &Document, message: &Message, standard: Standard) -> Document {
@@ -41,9 +41,26 @@ pub fn nest(document: &Document, message: &Message, standard: Standard) -> Docum
 /// What a group is called in documents.
 pub(super) fn group_name(name: &str, standard: Standard) -> String {
     match standard {
-        Standard::Edifact => format!("SG{name}"),
-        Standard::X12 => name.to_owned(),
+        // Directories number their groups; profiles call them as what they begin with.
+        Standard::Edifact if name.starts_with(|c: char| c.is_ascii_digit()) => format!("SG{name}"),
+        Standard::Edifact | Standard::X12 => name.to_owned(),
     }
+}
+
+/// How many segments of a message its table does not have, or not at their place, or not so often.
+pub(super) fn misfits(document: &Document, message: &Message) -> usize {
+    let mut walk = Walk::new(message);
+    let mut events = Vec::new();
+    let mut count = 0;
+    let segments = document.root().children();
+    for node in segments.filter(|node| node.kind() == Kind::Segment && node.name() != ENVELOPE) {
+        events.clear();
+        walk.segment(node.name(), &mut events);
+        let is_misfit =
+            |event: &Event| matches!(event, Event::Unknown | Event::WrongOrder | Event::TooMany(_));
+        count += usize::from(events.iter().any(is_misfit));
+    }
+    count
 }
 
 /// Copies a node with its offsets. A composite element is a field with fields below it.
