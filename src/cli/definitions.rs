@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use waybill_parsers::Document;
 use waybill_parsers::definition::{
-    Definition, Definitions, Found, Standard, read_definition, release_of, service,
+    Definition, Definitions, Found, Standard, best_profile, profile_names, profiles,
+    read_definition, release_of, service,
 };
 
 use crate::cli::CliError;
@@ -42,6 +43,10 @@ pub(super) struct Library {
     built_in: HashMap<Standard, Arc<Definition>>,
     /// Rules of the user, from files that were named.
     profiles: Vec<Arc<Definition>>,
+    /// Messages whose profile that ships was named.
+    named: Vec<String>,
+    /// The profiles that ship for a message, one for each structure that it had.
+    shipped: HashMap<(Standard, String), Vec<Arc<Definition>>>,
 }
 
 /// The definition for a message.
@@ -89,34 +94,76 @@ impl Library {
         Ok(library)
     }
 
-    /// Adds rules of the user.
+    /// Adds rules of the user: a file, or the name of a message that a profile ships for.
     pub(super) fn add_profile(&mut self, path: &Path) -> Result<(), CliError> {
+        let is_name = path.extension().is_none() && path.components().count() == 1;
+        if is_name && !path.is_file() {
+            let name = path.to_string_lossy().to_uppercase();
+            let known = [Standard::Edifact, Standard::X12].map(profile_names).concat();
+            if !known.contains(&name) {
+                let known = known.join(", ");
+                let text = format!("{name}: no such file, and no profile: {known}");
+                return Err(CliError::Usage(text));
+            }
+            self.named.push(name);
+            return Ok(());
+        }
         let profile = self.load(path)?;
         self.profiles.push(profile);
         Ok(())
     }
 
-    /// The rules of the user for a message.
-    pub(super) fn profiles(&self, found: &Found) -> impl Iterator<Item = &Arc<Definition>> {
+    /// The rules that a message is to be held against.
+    pub(super) fn profiles(&mut self, found: &Found, document: &Document) -> Vec<Arc<Definition>> {
+        let mut of: Vec<_> = self.of_user(found).cloned().collect();
+        if self.named.contains(&found.message) {
+            of.extend(self.shipped(found, document));
+        }
+        of
+    }
+
+    fn of_user(&self, found: &Found) -> impl Iterator<Item = &Arc<Definition>> {
         self.profiles.iter().filter(|profile| {
             profile.standard == found.standard && profile.messages.contains_key(&found.message)
         })
     }
 
+    /// The profile that ships and that a message fits best.
+    fn shipped(&mut self, found: &Found, document: &Document) -> Option<Arc<Definition>> {
+        let Found { standard, message, release } = found;
+        // Types without a profile are not remembered: a file can name any number of them.
+        let key = (*standard, message.clone());
+        if !self.shipped.contains_key(&key) {
+            let read: Vec<_> = profiles(*standard, message).into_iter().map(Arc::new).collect();
+            if read.is_empty() {
+                return None;
+            }
+            self.shipped.insert(key.clone(), read);
+        }
+        best_profile(self.shipped.get(&key)?, document, message, release).cloned()
+    }
+
     /// The definition that a message is best understood by; `None` where the document is no message.
-    /// Where no release was imported, it is that of the envelope and the acknowledgements.
+    /// Where no release with this message was imported, it is the profile that ships, else that of
+    /// the user, else that of the envelope and the acknowledgements.
     pub(super) fn choose(&mut self, document: &Document) -> Result<Option<Chosen>, CliError> {
         let Some(found) = release_of(document) else { return Ok(None) };
         let release = self.known.nearest(found.standard, &found.release);
         let is_exact = release == Some(found.release.as_str());
         let name = release.and_then(|release| file_name(found.standard, release));
-        let definition = match name {
-            Some(name) => self.load(&self.folder.join(name))?,
-            None => {
-                let built_in = self.built_in.entry(found.standard);
-                Arc::clone(built_in.or_insert_with(|| Arc::new(service(found.standard))))
+        let imported = name.map(|name| self.load(&self.folder.join(name))).transpose()?;
+        let has_message =
+            imported.as_ref().is_some_and(|it| it.messages.contains_key(&found.message));
+        if !has_message && !is_exact {
+            let profile = self.shipped(&found, document);
+            if let Some(definition) = profile.or_else(|| self.of_user(&found).next().cloned()) {
+                return Ok(Some(Chosen { found, definition, is_exact: false }));
             }
-        };
+        }
+        let definition = imported.unwrap_or_else(|| {
+            let built_in = self.built_in.entry(found.standard);
+            Arc::clone(built_in.or_insert_with(|| Arc::new(service(found.standard))))
+        });
         Ok(Some(Chosen { found, definition, is_exact }))
     }
 

@@ -3,8 +3,8 @@
 //!
 //! A [`Definition`] is one release of one standard. Nothing that belongs to the United Nations or to
 //! X12 ships with this crate: [`import`] compiles what a user has into our own file, which
-//! [`read_definition`] reads. What ships are [`profiles()`] of some messages, written by hand. [`check()`] holds a message against it, [`nest()`] puts its segments into
-//! their groups.
+//! [`read_definition`] reads. What ships are [`profiles()`] of some messages, written by hand.
+//! [`check()`] holds a message against a definition, [`nest()`] puts its segments into their groups.
 //!
 //! ```text
 //! waybill-edi 1

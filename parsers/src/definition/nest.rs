@@ -6,9 +6,9 @@ use crate::document::{Builder, Document, Kind, Node};
 use crate::segment::ENVELOPE;
 
 /// The document of a message, which has its segments one after the other, with a
-/// [`Kind::Group`] around those of each segment group: `SG1` in an EDIFACT directory, else the name of the group.
-/// Segments that the table does not have stay where they are. Offsets stay, too, and the writers
-/// take the outcome as they take the flat document.
+/// [`Kind::Group`] around those of each segment group: `SG1` by an EDIFACT directory, else the name
+/// of the group. Segments that the table does not have stay where they are. Offsets stay, too, and
+/// the writers take the outcome as they take the flat document.
 pub fn nest(document: &Document, message: &Message, standard: Standard) -> Document {
     let root = document.root();
     let mut builder = Builder::with_capacity(document.len() + 16, document.len() * 4);

@@ -114,8 +114,9 @@ pub(in crate::cli) struct WithDefinitions {
     /// 3 also code lists, 4 also --profile. Needs the definition of the very release.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(0..=4))]
     pub(in crate::cli) level: u8,
-    /// A definition file with rules of your own, for level 4; may be given several times.
-    #[arg(long, value_name = "FILE")]
+    /// Rules for level 4: a definition file of your own, or a message that a profile ships for, such
+    /// as IFTSTA or 121; may be given several times.
+    #[arg(long, value_name = "FILE|NAME")]
     pub(in crate::cli) profile: Vec<PathBuf>,
 }
 

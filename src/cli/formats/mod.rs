@@ -50,8 +50,8 @@ pub(super) fn judge(
         found.extend(check(reading, kind, &chosen.definition, level, repeats));
     }
     if level == Level::Profile {
-        for profile in library.profiles(&chosen.found) {
-            found.extend(check(reading, kind, profile, level, repeats));
+        for profile in library.profiles(&chosen.found, &reading.document) {
+            found.extend(check(reading, kind, &profile, level, repeats));
         }
     }
     reading.problems.extend(found);
