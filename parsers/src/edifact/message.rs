@@ -265,7 +265,7 @@ impl State {
             (None, Some(group)) => (&mut group.level, 0),
             (None, None) => (&mut self.interchange_at(segment).level, 0),
         };
-        level.report(rule, &place_of(segment, number), message);
+        level.report_at(rule, || place_of(segment, number), message);
     }
 }
 

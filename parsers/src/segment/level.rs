@@ -94,12 +94,22 @@ impl Level {
 
     /// Reports a violation at `place`.
     pub(crate) fn report(&mut self, rule: Rule, place: &Place, message: impl Into<String>) {
+        self.report_at(rule, || place.clone(), message);
+    }
+
+    /// Reports a violation at a place that is only made if the problem is kept.
+    pub(crate) fn report_at(
+        &mut self,
+        rule: Rule,
+        place: impl FnOnce() -> Place,
+        message: impl Into<String>,
+    ) {
         if let Some(severity) = rule.severity(self.mode) {
             self.problems.push(severity, || Problem {
                 severity,
                 code: rule.code,
                 message: message.into(),
-                place: place.clone(),
+                place: place(),
             });
         }
     }

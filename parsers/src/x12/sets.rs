@@ -1,7 +1,7 @@
 //! The segments of an interchange in their order.
 
 use crate::document::{Builder, Kind};
-use crate::reading::FrameError;
+use crate::reading::{FrameError, Limits};
 use crate::segment::Part;
 use crate::segment::{
     Charset, Level, Rule, Segment, end_of, place_in, place_of, put_segment, value,
@@ -34,7 +34,7 @@ impl State {
             b"BIN" => return Ok(binary(&segment, 2)),
             b"BDS" => return Ok(binary(&segment, 3)),
             b"TA1" | b"TA3" | b"ISB" | b"ISE" | b"ISX" if self.is_between_groups() => {
-                return Ok(self.service(segment));
+                return self.service(segment);
             }
             _ => {
                 self.take(segment, CHARSET)?;
@@ -66,23 +66,32 @@ impl State {
     }
 
     /// TA1, and the segments that stand like it between ISA and the groups.
-    fn service(&mut self, segment: Segment<'_>) -> Then {
+    fn service(&mut self, segment: Segment<'_>) -> Result<Then, FrameError> {
         self.count += 1;
         self.end = end_of(&segment);
-        let Some(interchange) = &mut self.interchange else { return Then::Continue };
+        let Some(interchange) = &mut self.interchange else { return Ok(Then::Continue) };
+        let Limits { nodes, .. } = self.options.limits;
+        let size = interchange.level.builder.text_len() + segment.bytes().len();
+        if size > self.options.limits.document_bytes() || !interchange.level.builder.has_room(nodes)
+        {
+            let message = "more segments between ISA and the groups than the limits allow";
+            let (code, message) = ("too-many-nodes", message.to_owned());
+            return Err(FrameError { code, message, place: segment.place() });
+        }
         interchange.services += 1;
         interchange.level.put(segment, CHARSET, &mut self.nodes);
         check_text(&mut interchange.level, &segment, 0);
-        if segment.tag() == b"ISX" {
+        // One more is kept in the interchange, but is none of the headers of a set.
+        if segment.tag() == b"ISX" && interchange.envelope.root().child("ISX").is_none() {
             interchange.envelope = with_segment(&interchange.envelope, segment, &mut self.nodes);
         }
         let release = segment.component(0, 0).unwrap_or_default();
-        match release.bytes() {
+        Ok(match release.bytes() {
             [byte] if segment.tag() == b"ISX" && interchange.version >= RELEASE_SINCE => {
                 Then::Release(*byte)
             }
             _ => Then::Continue,
-        }
+        })
     }
 
     /// Takes a segment of the open set.
@@ -181,7 +190,7 @@ impl State {
             (None, Some(group)) => (&mut group.level, 0),
             (None, None) => (&mut self.interchange_at(segment).level, 0),
         };
-        level.report(rule, &place_of(segment, number), message);
+        level.report_at(rule, || place_of(segment, number), message);
     }
 }
 

@@ -144,7 +144,9 @@ impl<R: BufRead> Reader<R> {
                 }
                 Token::End => {
                     let end = self.events.position();
-                    if !records.end(end)? {
+                    let ended = records.end(end);
+                    let place = |error| FrameError { place: self.events.spot().place(), ..error };
+                    if !ended.map_err(place)? {
                         continue;
                     }
                     if !records.text.trim_ascii().is_empty() {
@@ -160,11 +162,9 @@ impl<R: BufRead> Reader<R> {
                 }
                 Token::Nothing | Token::Eof => {}
             }
-            let most = self.limits.document_bytes();
-            if records.text.len() > most {
-                let message = format!("more than {most} bytes");
-                return Err(self.events.error("too-large", message));
-            }
+            // Texts may come in any number of pieces.
+            let checked = records.check_limits(self.events.passed());
+            checked.map_err(|error| FrameError { place: self.events.spot().place(), ..error })?;
         }
     }
 

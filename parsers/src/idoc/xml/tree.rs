@@ -272,9 +272,13 @@ impl<'t> Records<'t> {
             self.put();
         }
         self.depth = depth;
-        // A segment has not ended yet where a field has.
-        self.assembly.check_tree_limits(end, self.values.len())?;
+        self.check_limits(end)?;
         Ok(false)
+    }
+
+    /// The limits, at byte `end` of the input or behind it.
+    pub(super) fn check_limits(&mut self, end: u64) -> Result<(), FrameError> {
+        self.assembly.check_tree_limits(end, self.values.len())
     }
 
     fn put(&mut self) {
