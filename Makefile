@@ -53,13 +53,15 @@ check: ## Format, lints, docker/; with cargo-deny: licences, bans (ADVISORY_DB=f
 	else echo 'cargo-deny is not installed: licences, bans and advisories were not checked'; fi
 	docker/check.sh
 
-prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, HTTP (17 minutes)
+prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, HTTP (19 minutes)
 	tests/broker.sh install
 	$(CARGO) build --release --locked -p waybill -p waybill-oracle
 	$(FAULTY)
 	$(ORACLE) prove --agent $(TARGET)/release/waybill
 	$(ORACLE) crash --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) crash --way messages --faulty-agent $(TARGET)/faulty/debug/waybill
+	$(ORACLE) crash --way http --faulty-agent $(TARGET)/faulty/debug/waybill
+	$(ORACLE) crash --way http-held --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) large --agent $(TARGET)/release/waybill
 	$(ORACLE) reload --agent $(TARGET)/release/waybill
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill

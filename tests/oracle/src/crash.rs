@@ -21,13 +21,15 @@ use tokio::time::sleep;
 
 use crate::agent::{Agent, End, START};
 use crate::broker::Broker;
+use crate::doubt::{Doubts, Operator};
 use crate::evidence::{self, Evidence, Micros, Published};
 use crate::judge::{Judgement, judge};
 use crate::publisher::Publisher;
 use crate::queue::Queue;
 use crate::random::Random;
-use crate::receiver::{Receiver, Way, judge_messages};
+use crate::receiver::{Receiver, Way, judge_messages, judge_requests};
 use crate::run;
+use crate::service::Log;
 use crate::site::Site;
 use crate::workload::{Message, Workload};
 
@@ -106,6 +108,8 @@ pub struct Report {
     pub seed: u64,
     /// The judgement.
     pub judgement: Judgement,
+    /// What became of doubts, where the receiver knows no ids.
+    pub doubts: Option<Doubts>,
     /// The kills, in order.
     pub deaths: Vec<Death>,
     /// Restarts of the broker.
@@ -114,6 +118,13 @@ pub struct Report {
     pub publisher_reconnects: usize,
     /// Seconds in all.
     pub seconds: f64,
+}
+
+impl Report {
+    /// Whether every promise was kept.
+    pub fn is_clean(&self) -> bool {
+        self.judgement.is_clean() && self.doubts.as_ref().is_none_or(|one| one.unlisted() == 0)
+    }
 }
 
 impl fmt::Display for Report {
@@ -140,7 +151,8 @@ impl fmt::Display for Report {
         }
         let points: Vec<_> = points.iter().map(|(name, n)| format!("{name} {n}")).collect();
         writeln!(f, "  as planned: {}", points.join(", "))?;
-        write!(f, "{}", self.judgement)
+        write!(f, "{}", self.judgement)?;
+        self.doubts.iter().try_for_each(|doubts| writeln!(f, "{doubts}"))
     }
 }
 
@@ -157,18 +169,23 @@ pub async fn crash(plan: &Plan) -> Result<Report> {
         let restart_due =
             (plan.broker_restarts * (number + 1)) / plan.kills.max(1) > show.outages.len();
         deaths.push(show.life(kill, restart_due).await?);
+        show.decide(Doubts::look)?;
     }
     show.release_slice()?;
     show.last_life().await?;
     let outages = std::mem::take(&mut show.outages);
+    let doubts = show.doubts.take();
     let (reconnects, evidence) = show.finish(&deaths).await?;
     let judgement = match plan.way {
         Way::Files => judge(&evidence),
         Way::Messages => judge_messages(&evidence, &outages),
+        Way::Http => judge_requests(&evidence, true),
+        Way::HttpHeld => judge_requests(&evidence, false),
     };
     Ok(Report {
         seed: plan.workload.seed,
         judgement,
+        doubts,
         deaths,
         broker_restarts: outages.len(),
         publisher_reconnects: reconnects,
@@ -209,6 +226,8 @@ struct Show {
     slice: usize,
     /// When the broker went away and when it was back.
     outages: Vec<(Micros, Micros)>,
+    /// Where the receiver knows no ids.
+    doubts: Option<Doubts>,
 }
 
 impl Show {
@@ -233,7 +252,22 @@ impl Show {
             released: 0,
             slice,
             outages: Vec::new(),
+            doubts: (plan.way == Way::HttpHeld).then(Doubts::default),
         })
+    }
+
+    /// Lets a person do something about doubts, where there are any; what comes of it.
+    fn decide<T: Default>(
+        &mut self,
+        act: impl FnOnce(&mut Doubts, &Operator<'_>, &Log) -> Result<T>,
+    ) -> Result<T> {
+        match (&mut self.doubts, self.receiver.log()) {
+            (Some(doubts), Some(log)) => {
+                let operator = Operator { agent: &self.plan.agent, site: &self.site };
+                act(doubts, &operator, &log)
+            }
+            _ => Ok(T::default()),
+        }
     }
 
     /// Lets the publisher go on with the next slice.
@@ -323,7 +357,7 @@ impl Show {
     }
 
     /// The life that may finish.
-    async fn last_life(&self) -> Result<()> {
+    async fn last_life(&mut self) -> Result<()> {
         let mut agent = Agent::start(&self.plan.agent, &self.site, "")?;
         agent.ready(START).await?;
         let deadline = Instant::now() + LIFE;
@@ -333,7 +367,12 @@ impl Show {
             }
             sleep(LOOK).await;
         }
-        run::settle(|| self.receiver.taken(), run::due(&self.messages)).await;
+        let due = run::due(&self.messages);
+        run::settle(|| self.receiver.taken(), due).await;
+        // What waited behind a doubt may have been begun and left by an earlier life, too.
+        while self.decide(Doubts::resolve)? > 0 {
+            run::settle(|| self.receiver.taken(), due).await;
+        }
         agent.terminate().await?;
         Ok(())
     }
@@ -365,7 +404,7 @@ mod tests {
 
     #[test]
     fn thirty_kills_pass_every_point_and_as_many_random_moments() {
-        for way in [Way::Files, Way::Messages] {
+        for way in [Way::Files, Way::Messages, Way::Http, Way::HttpHeld] {
             let plan = Plan {
                 agent: PathBuf::new(),
                 workload: Workload::new(20_000, 500, 42),

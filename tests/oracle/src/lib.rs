@@ -6,8 +6,8 @@
 //!
 //! In reading order: [`workload`] (what will be published) from [`vehicle`] and [`random`];
 //! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
-//! other, either as a [`receiver`]; [`service`], a web service that fails on purpose; [`evidence`]
-//! and [`judge`];
+//! other, each as a [`receiver`]; [`service`], a web service that fails on purpose, and [`doubt`], the
+//! person who is asked when it is not known what it took; [`evidence`] and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
 //! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`faults`], [`weather`], [`web`], and [`bare`] and
 //! [`load`], the loops to compare with.
@@ -17,6 +17,7 @@ pub mod bare;
 pub mod broker;
 pub mod consumer;
 pub mod crash;
+pub mod doubt;
 pub mod evidence;
 pub mod faults;
 pub mod figures;

@@ -264,7 +264,7 @@ async fn crash(arguments: Crash) -> Result<bool> {
     let report = crash::crash(&Plan { agent, workload, kills, broker_restarts, way }).await?;
     println!("{report}");
     output.write(&report)?;
-    Ok(report.judgement.is_clean())
+    Ok(report.is_clean())
 }
 
 async fn large(arguments: Large) -> Result<bool> {

@@ -1,5 +1,5 @@
-//! What stands behind the agent: somebody who empties a folder, or somebody who reads a queue; and
-//! what may come twice from each.
+//! What stands behind the agent: somebody who empties a folder, somebody who reads a queue, or a web
+//! service; and what may come twice from each.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,8 @@ use serde::Serialize;
 use crate::consumer::Consumer;
 use crate::evidence::{Consumed, Evidence, Micros};
 use crate::judge::{Check, Judgement, judge};
-use crate::site::Site;
+use crate::service::{Log, Manner, Service};
+use crate::site::{IN_FLIGHT, Site};
 use crate::subscriber::Subscriber;
 
 /// A message that comes again was taken this close to the kill or outage that excuses it. After a
@@ -26,6 +27,10 @@ pub enum Way {
     Files,
     /// Messages to an exchange.
     Messages,
+    /// Requests to a web service that knows what comes twice by its id.
+    Http,
+    /// Requests to one that does not; a person decides about doubts.
+    HttpHeld,
 }
 
 impl Way {
@@ -52,6 +57,24 @@ impl Way {
                 "before-settle",
                 "after-settle",
             ],
+            Self::Http => &[
+                "before-commit",
+                "after-commit",
+                "before-ack",
+                "after-ack",
+                "after-publish",
+                "before-settle",
+                "after-settle",
+            ],
+            Self::HttpHeld => &[
+                "after-commit",
+                "after-ack",
+                "before-prepared",
+                "after-prepared",
+                "after-publish",
+                "before-settle",
+                "after-settle",
+            ],
         }
     }
 }
@@ -62,6 +85,8 @@ pub enum Receiver {
     Files(Consumer),
     /// Of messages.
     Messages(Subscriber),
+    /// Of requests.
+    Requests(Service),
 }
 
 impl Receiver {
@@ -70,6 +95,22 @@ impl Receiver {
         match way {
             Way::Files => Ok(Self::Files(Consumer::start(&site.out())?)),
             Way::Messages => Ok(Self::Messages(Subscriber::start(site.queue()).await?)),
+            Way::Http => Self::service(site, true, "dedupes: id"),
+            Way::HttpHeld => Self::service(site, false, "dedupes: none, on_doubt: hold"),
+        }
+    }
+
+    fn service(site: &Site, dedupes: bool, keys: &str) -> Result<Self> {
+        let service = Service::start(Manner { dedupes, ..Manner::default() })?;
+        site.send_to(service.address(), keys)?;
+        Ok(Self::Requests(service))
+    }
+
+    /// What the web service has seen, where it is one.
+    pub(crate) fn log(&self) -> Option<Log> {
+        match self {
+            Self::Files(_) | Self::Messages(_) => None,
+            Self::Requests(service) => Some(service.log()),
         }
     }
 
@@ -78,6 +119,7 @@ impl Receiver {
         match self {
             Self::Files(consumer) => consumer.taken(),
             Self::Messages(subscriber) => subscriber.taken(),
+            Self::Requests(service) => service.taken(),
         }
     }
 
@@ -86,6 +128,7 @@ impl Receiver {
         match self {
             Self::Files(consumer) => consumer.finish(),
             Self::Messages(subscriber) => Ok(subscriber.finish()),
+            Self::Requests(service) => Ok(service.log().came),
         }
     }
 }
@@ -117,6 +160,21 @@ pub fn judge_messages(evidence: &Evidence, outages: &[(Micros, Micros)]) -> Judg
     judgement.reappeared_identical = again;
     for (check, finding) in findings {
         judgement.findings.entry(check).or_default().push(finding);
+    }
+    judgement
+}
+
+/// Judges requests as messages are judged. Where the service knows ids, one may come again around a
+/// kill of the agent, and after each kill no more than were under way; where it knows none, none may.
+pub fn judge_requests(evidence: &Evidence, dedupes: bool) -> Judgement {
+    if !dedupes {
+        return judge_messages(&Evidence { kills: Vec::new(), ..evidence.clone() }, &[]);
+    }
+    let mut judgement = judge_messages(evidence, &[]);
+    let (again, kills) = (judgement.reappeared_identical, evidence.kills.len());
+    if again > kills * IN_FLIGHT {
+        let finding = format!("{again} came again after {kills} kills with {IN_FLIGHT} under way");
+        judgement.findings.entry(Check::ReappearedUnexcused).or_default().push(finding);
     }
     judgement
 }
@@ -185,6 +243,22 @@ mod tests {
         found(vec![one.clone(), one.clone(), two.clone()], Check::ReappearedUnexcused);
         found(vec![one.clone()], Check::Missing);
         found(vec![two, one], Check::WrongOrder);
+    }
+
+    #[test]
+    fn a_request_may_come_again_where_ids_are_known_and_as_often_as_were_under_way() {
+        let (one, two) = (message(1, "a", 99 * SECOND), message(2, "b", 102 * SECOND));
+        let again = Consumed { seen: 101 * SECOND, ..one.clone() };
+        let twice = evidence(vec![one.clone(), again.clone(), two.clone()]);
+        assert!(judge_requests(&twice, true).is_clean());
+        assert!(judge_requests(&twice, false).found(Check::ReappearedUnexcused));
+        let mut often = vec![one.clone(), two.clone()];
+        often.extend(vec![again.clone(); IN_FLIGHT + 1]);
+        assert!(judge_requests(&evidence(often), true).found(Check::ReappearedUnexcused));
+        // The same document under another id is another document to the receiver.
+        let renamed = Consumed { name: "other".to_owned(), ..again };
+        let judgement = judge_requests(&evidence(vec![one, renamed, two]), true);
+        assert!(judgement.found(Check::ReappearedUnexcused), "{judgement}");
     }
 
     #[test]

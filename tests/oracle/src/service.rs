@@ -51,6 +51,9 @@ pub struct Manner {
 pub struct Log {
     /// What it took, in order.
     pub taken: Vec<Consumed>,
+    /// Every document that came with a good login, in order, by the id under which it came: also
+    /// what it knew already or did not want.
+    pub came: Vec<Consumed>,
     /// The ids of what it took without answering.
     pub unanswered: BTreeSet<String>,
     /// The events of documents that it refuses.
@@ -67,6 +70,14 @@ pub struct Log {
     pub logins_refused: usize,
     /// The first document, as it came.
     pub first: Vec<u8>,
+}
+
+impl Log {
+    /// Whether it took the document of that id.
+    pub fn has(&self, id: &str) -> bool {
+        let number = id.strip_prefix("proof-");
+        number.is_some_and(|number| self.taken.iter().any(|one| one.docnum == number))
+    }
 }
 
 /// The service at work.
@@ -191,6 +202,7 @@ impl State {
             return Fate::Answer(401, "who are you?");
         }
         let document = consumed(id, body);
+        log.came.push(Consumed { name: id.to_owned(), ..document.clone() });
         if u32::from_str_radix(&document.digest[..6], 16).unwrap_or(0) % 1000 < self.manner.refuses
         {
             log.refused.insert(document.event_id);

@@ -13,6 +13,9 @@ use crate::receiver::Way;
 use crate::scratch::Scratch;
 use crate::subscriber::exchange;
 
+/// Requests that an agent of [`Site::send_to`] has under way at most.
+pub(crate) const IN_FLIGHT: usize = 16;
+
 /// How the agent learns where the broker is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Address {
@@ -109,6 +112,15 @@ impl Site {
              retry: {{ attempts: 30, first: 100ms, most: 1s }}"
         ))?;
         Ok(site)
+    }
+
+    /// Makes the agent of this site send to a web service from its next start on. Nothing but a kill
+    /// shall be a reason to send twice: the agent waits long for answers.
+    pub(crate) fn send_to(&self, service: SocketAddr, keys: &str) -> Result<()> {
+        self.replace_target(&format!(
+            "type: http, url: \"http://{service}\", path: /idocs, {keys}, in_flight: {IN_FLIGHT}, \
+             timeouts: {{ connect: 10s, first_byte: 30s, total: 40s }}"
+        ))
     }
 
     fn replace_target(&self, keys: &str) -> Result<()> {

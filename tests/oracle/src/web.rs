@@ -7,16 +7,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use serde::Serialize;
-use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::agent::{Agent, START};
+use crate::doubt::Operator;
 use crate::evidence::Evidence;
 use crate::faults::Outcome;
 use crate::judge::{Check, Judgement, judge};
@@ -194,7 +193,7 @@ async fn play(
         }
         let log = service.log();
         for doubt in doubts {
-            operator.resolve(&doubt, &log)?;
+            operator.resolve(&doubt, log.has(&doubt.name))?;
             listed.insert(doubt.name);
         }
     }
@@ -245,52 +244,6 @@ async fn calm(service: &Service) {
         if now != calls {
             (calls, changed) = (now, Instant::now());
         }
-    }
-}
-
-/// A delivery as the agent lists it.
-struct Listed {
-    number: u64,
-    name: String,
-}
-
-/// Somebody at the command line.
-struct Operator<'a> {
-    agent: &'a Path,
-    site: &'a Site,
-}
-
-impl Operator<'_> {
-    fn list(&self, state: &str) -> Result<Vec<Listed>> {
-        let said = self.say(&["list", "--json", "--limit", "1000000", "--state", state])?;
-        let read = |line: &str| {
-            let row: Value = serde_json::from_str(line).ok()?;
-            let name = row["name"].as_str()?.to_owned();
-            Some(Listed { number: row["delivery"].as_u64()?, name })
-        };
-        said.lines()
-            .map(|line| read(line).with_context(|| format!("no delivery: {line}")))
-            .collect()
-    }
-
-    /// Looks at the receiver, then decides.
-    fn resolve(&self, doubt: &Listed, log: &Log) -> Result<()> {
-        let there = log.taken.iter().any(|one| doubt.name == format!("proof-{}", one.docnum));
-        let verb = if there { "discard" } else { "release" };
-        let why = if there { "the receiver has it" } else { "the receiver has it not" };
-        self.say(&[verb, &doubt.number.to_string(), "--why", why]).map(|_| ())
-    }
-
-    fn say(&self, words: &[&str]) -> Result<String> {
-        let mut command = Command::new(self.agent);
-        command.args(["deliveries"]).args(words).arg("--config").arg(self.site.config());
-        let output = command.current_dir(self.site.directory()).output()?;
-        // 1 says that nothing was found.
-        if !matches!(output.status.code(), Some(0 | 1)) {
-            let said = String::from_utf8_lossy(&output.stderr).into_owned();
-            bail!("deliveries {}: {said}", words.join(" "));
-        }
-        Ok(String::from_utf8(output.stdout)?)
     }
 }
 

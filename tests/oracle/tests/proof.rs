@@ -84,6 +84,24 @@ async fn a_message_comes_again_only_around_a_kill_and_then_the_same() {
 }
 
 #[tokio::test]
+async fn a_web_service_that_knows_ids_takes_each_document_once_through_kills() {
+    through_kills(Way::Http).await;
+}
+
+#[tokio::test]
+async fn a_web_service_that_knows_none_gets_nothing_twice_and_every_doubt_is_listed() {
+    through_kills(Way::HttpHeld).await;
+}
+
+async fn through_kills(way: Way) {
+    let Some(agent) = faulty_agent() else { return };
+    let workload = Workload::new(1500, 60, 6);
+    let plan = Plan { agent, workload, kills: 7, broker_restarts: 1, way };
+    let report = crash::crash(&plan).await.unwrap();
+    assert!(report.is_clean(), "{report}");
+}
+
+#[tokio::test]
 async fn every_deliberate_fault_is_found_and_nothing_where_there_is_none() {
     let (Some(agent), Some(url)) = (faulty_agent(), given("WAYBILL_TEST_AMQP")) else { return };
     let trial = Trial { agent, url, events: 1500, seed: 7 };
