@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# try.sh compose | pod: everything from zero, one dropped file, one event that comes out of it, figures, and
-# nothing left behind. Images must be there: docker/image.sh, and docker/stand-ins/build.sh or the official
-# ones.
+# try.sh image | compose | pod: figures of the image; everything from zero, one dropped file, one event that
+# comes out of it, figures, and nothing left behind. Images must be there: docker/image.sh, and
+# docker/stand-ins/build.sh or the official ones.
 #
+#   try.sh image      size of the image; start, idle memory and end of the program in it, without a broker
 #   try.sh compose    docker/compose.yaml without Grafana (DOCKER, COMPOSE: the clients)
 #   try.sh pod        docker/kubernetes by `podman play kube` (PODMAN: the client, with its options)
 set -euo pipefail
@@ -64,6 +65,30 @@ compose() {
     say "docker start to ready took $(since_ms "$before") ms"
 }
 
+# The program is taken out of the image, so that the figures are its own and not those of docker.
+image() {
+    image=${WAYBILL_IMAGE:-waybill:0.1.0} work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    printf '%s: %s bytes\n' "$image" "$($DOCKER image inspect --format '{{.Size}}' "$image")"
+    container=$($DOCKER create "$image")
+    $DOCKER cp "$container:/usr/bin/waybill" "$work/waybill"
+    $DOCKER rm "$container" >/dev/null
+    mkdir -p "$work/drop/in" "$work/drop/out"
+    for _ in 1 2 3 4 5; do
+        before=$(date +%s%N)
+        WAYBILL_HOME=$work WAYBILL_CONFIG=docker/waybill.yaml AMQP_URL='amqp://nobody:x@127.0.0.1:1/%2f' \
+            WAYBILL_LISTEN=127.0.0.1:19464 "$work/waybill" run >/dev/null 2>&1 &
+        pid=$!
+        until curl -fsS http://127.0.0.1:19464/healthz >/dev/null 2>&1; do :; done
+        alive=$(since_ms "$before")
+        sleep 3
+        idle=$(memory $pid) before=$(date +%s%N)
+        kill -TERM $pid
+        wait $pid || fail "the program ended with code $?"
+        printf 'alive after %s ms; idle: %s; SIGTERM to the end %s ms\n' "$alive" "$idle" "$(since_ms "$before")"
+    done
+}
+
 base64_of() { printf '%s' "$1" | base64 -w0; }
 
 pod() {
@@ -102,6 +127,6 @@ pod_end() {
 }
 
 case "${1:-}" in
-    compose | pod) "$1" ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    image | compose | pod) "$1" ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
