@@ -11,10 +11,10 @@ TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 CARGO=${CARGO:-cargo}
 PLATFORM=x86_64-unknown-linux-gnu
 
-RUSTFLAGS=-Ctarget-feature=+crt-static $CARGO build --release --locked --target $PLATFORM -p waybill
+RUSTFLAGS=-Ctarget-feature=+crt-static $CARGO build --profile dist --locked --target $PLATFORM -p waybill
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-docker/rootfs.sh "$TARGET/$PLATFORM/release/waybill" "$work/rootfs"
+docker/rootfs.sh "$TARGET/$PLATFORM/dist/waybill" "$work/rootfs"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner -c rootfs | $DOCKER import - waybill-built:latest >/dev/null
 DOCKER_BUILDKIT=1 $DOCKER build -q --pull=false --build-arg BUILT=waybill-built:latest -f docker/Dockerfile -t "$TAG" docker
 $DOCKER image inspect --format "$TAG: {{.Size}} bytes" "$TAG"
