@@ -3,8 +3,10 @@
 //! [`target::amqp`](crate::target::amqp).
 
 mod dial;
+mod hello;
 
 use std::fmt;
+use std::future::pending;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::{sleep, timeout};
 
 pub use self::dial::{Claim, Dialer, Wire};
+pub use self::hello::{Hello, Stranger};
 use crate::config::secret::{Secret, SecretError};
 use crate::config::tls::Tls;
 use crate::event::Digest;
@@ -61,6 +64,8 @@ pub struct Access {
     pub dialer: Dialer,
     /// What the dialer dials lives no longer than this, unless it is kept.
     pub claim: Claim,
+    /// What it says of itself.
+    pub hello: Hello,
     /// What tells this way from another.
     pub stamp: Digest,
 }
@@ -71,20 +76,27 @@ impl fmt::Debug for Access {
     }
 }
 
-/// Reads URL and certificates. `base` is where their paths start from.
-pub fn access(url: &Secret, tls: &Tls, base: &Path) -> Result<Access, AccessError> {
+/// Reads URL and certificates. `base` is where their paths start from; `expect` is what the broker
+/// has to call its cluster.
+pub fn access(
+    url: &Secret,
+    tls: &Tls,
+    expect: Option<&str>,
+    base: &Path,
+) -> Result<Access, AccessError> {
     let (mut uri, material, stamp) = read(url, tls, base)?;
+    let hello = Hello::new(expect);
     let (dialer, claim) = match material {
-        None => Dialer::current(None),
+        None => Dialer::current(None, &hello),
         Some(material) => {
             let name = ServerName::try_from(uri.authority.host.clone());
             let name = name.map_err(|_| AccessError::Url("its host is no name"))?;
             // What the library reaches through the dialer is plain to it.
             uri.scheme = AMQPScheme::AMQP;
-            Dialer::current(Some((material.client()?, name)))
+            Dialer::current(Some((material.client()?, name)), &hello)
         }
     };
-    Ok(Access { uri, dialer, claim, stamp })
+    Ok(Access { uri, dialer, claim, hello, stamp })
 }
 
 fn read(
@@ -127,10 +139,28 @@ pub async fn rotated(url: &Secret, tls: &Tls, base: &Path, stamp: Digest) -> Dig
     loop {
         sleep(CREDENTIAL_POLL).await;
         let now = read(url, tls, base).map_or(stamp, |(.., now)| now);
-        if now != stamp && now == before && access(url, tls, base).is_ok() {
+        if now != stamp && now == before && access(url, tls, None, base).is_ok() {
             return now;
         }
         before = now;
+    }
+}
+
+/// Waits before the next session. Where this way led to a stranger, another way ends the waiting.
+pub async fn pause(
+    (url, tls, base): (&Secret, &Tls, &Path),
+    stranger: Option<Digest>,
+    pause: Duration,
+) {
+    let other = async {
+        match stranger {
+            Some(stamp) => drop(rotated(url, tls, base, stamp).await),
+            None => pending().await,
+        }
+    };
+    tokio::select! {
+        () = sleep(pause) => {}
+        () = other => {}
     }
 }
 
@@ -168,7 +198,7 @@ mod tests {
     use super::*;
 
     fn reached(url: &str) -> Result<Access, AccessError> {
-        access(&Secret::Plain(url.to_owned()), &Tls::default(), Path::new("."))
+        access(&Secret::Plain(url.to_owned()), &Tls::default(), None, Path::new("."))
     }
 
     #[tokio::test]

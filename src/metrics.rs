@@ -3,6 +3,9 @@
 //! Labels are names from the configuration and words of closed lists; never a VIN, a document
 //! number or anything else that an event brings.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge,
     IntGaugeVec, Opts, Registry, TextEncoder,
@@ -12,6 +15,8 @@ use prometheus::{
 #[derive(Clone, Debug)]
 pub struct Metrics {
     registry: Registry,
+    /// Why something is down.
+    pub reasons: Reasons,
     /// Events taken from a source, redeliveries included.
     pub events_received: IntCounterVec,
     /// Events decided, by verdict.
@@ -68,6 +73,28 @@ pub struct Metrics {
     pub config_last_reload_success: IntGauge,
     /// Unix time of the start.
     pub start_time: Gauge,
+}
+
+/// Why sources and targets are down, in words: for people who ask, since no label may hold them.
+/// Clones are one.
+#[derive(Clone, Debug, Default)]
+pub struct Reasons(Arc<Mutex<BTreeMap<String, String>>>);
+
+impl Reasons {
+    /// `part`, such as `source vms`, is down.
+    pub fn set(&self, part: &str, why: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part.to_owned(), why);
+    }
+
+    /// It is up, or there is none of that name any more.
+    pub fn clear(&self, part: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(part);
+    }
+
+    /// Why it is down, where that is known.
+    pub fn of(&self, part: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(part).cloned()
+    }
 }
 
 /// Seconds: from a calm disk's fsync to a night without SAP.
@@ -148,6 +175,7 @@ impl Metrics {
             config_generation: new.gauge("config_generation")?,
             config_last_reload_success: new.gauge("config_last_reload_success")?,
             start_time: new.float_gauge("start_time_seconds")?,
+            reasons: Reasons::default(),
             registry: new.registry,
         })
     }

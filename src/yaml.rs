@@ -211,7 +211,8 @@ impl<'a> Fields<'a> {
         self.mark
     }
 
-    fn has(&self, key: &str) -> bool {
+    /// Whether a key is written, with a value or without.
+    pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|(name, _)| name.value == key)
     }
 

@@ -101,7 +101,7 @@ impl Health {
         for source in &standing.config.sources {
             let source = &*source.name;
             if self.metrics.source_up.with_label_values(&[source]).get() == 0 {
-                reasons.push(format!("source {source} is down"));
+                reasons.push(self.down(format!("source {source}")));
             }
         }
         if !*self.room.borrow() {
@@ -111,13 +111,22 @@ impl Health {
         for target in &standing.config.targets {
             let target = &*target.name;
             if self.metrics.target_up.with_label_values(&[target]).get() == 0 {
-                reasons.push(format!("target {target} is down; its deliveries wait"));
+                let down = self.down(format!("target {target}"));
+                reasons.push(format!("{down}; its deliveries wait"));
             }
         }
         let generation = self.metrics.config_generation.get();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let (plan, reload_refused) = (standing.plan.to_string(), standing.refused);
         Answer::json(status, &Readiness { ready, reasons, generation, plan, reload_refused })
+    }
+
+    /// That it is down, and why where that is known.
+    fn down(&self, part: String) -> String {
+        match self.metrics.reasons.of(&part) {
+            Some(why) => format!("{part} is down: {why}"),
+            None => format!("{part} is down"),
+        }
     }
 
     /// Looks at the journal once a second until the agent ends.

@@ -24,6 +24,7 @@ pub(super) fn start(metrics: &Metrics, now: Timestamp) {
 /// Ends what says how sources and targets stand that are no more. What counted goes on.
 pub(super) fn end(metrics: &Metrics, sources: &[Arc<str>], targets: &[Arc<str>]) {
     for source in sources {
+        metrics.reasons.clear(&format!("source {source}"));
         // A series that is not there need not go.
         let _ = metrics.source_up.remove_label_values(&[source]);
         let certificate = format!("source/{source}");
@@ -33,6 +34,7 @@ pub(super) fn end(metrics: &Metrics, sources: &[Arc<str>], targets: &[Arc<str>])
         }
     }
     for target in targets {
+        metrics.reasons.clear(&format!("target {target}"));
         let gauges = [
             &metrics.target_up,
             &metrics.lanes_held,

@@ -25,6 +25,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::amqp::hello::{Hello, Listener};
+
 /// The tokio runtime, with connections that may be encrypted.
 #[derive(Clone, Debug)]
 pub struct Dialer {
@@ -32,6 +34,7 @@ pub struct Dialer {
     handle: Handle,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     wanted: Wanted,
+    hello: Hello,
 }
 
 /// The claim to what a [`Dialer`] dials. Whoever lets go of it without [`Claim::keep`] waits no
@@ -55,11 +58,15 @@ enum Wanted {
 
 impl Dialer {
     /// On the runtime of the caller; with `tls` for a server of that name, else plain.
-    pub fn current(tls: Option<(ClientConfig, ServerName<'static>)>) -> (Self, Claim) {
+    pub fn current(
+        tls: Option<(ClientConfig, ServerName<'static>)>,
+        hello: &Hello,
+    ) -> (Self, Claim) {
         let tls = tls.map(|(config, name)| (Arc::new(config), name));
         let (claim, wanted) = oneshot::channel();
         let wanted = Wanted::Asked(wanted.shared());
-        (Self { tokio: Tokio::current(), handle: Handle::current(), tls, wanted }, Claim(claim))
+        let (tokio, handle, hello) = (Tokio::current(), Handle::current(), hello.clone());
+        (Self { tokio, handle, tls, wanted, hello }, Claim(claim))
     }
 }
 
@@ -118,6 +125,8 @@ impl Wanted {
 pub struct Wire {
     stream: Stream,
     wanted: Wanted,
+    /// Until the broker has said who it is.
+    listener: Option<Listener>,
 }
 
 #[derive(Debug)]
@@ -145,7 +154,14 @@ impl AsyncRead for Wire {
                 tokio::io::AsyncRead::poll_read(Pin::new(stream), context, &mut buffer)
             }
         };
-        read.map_ok(|()| buffer.filled().len())
+        let Poll::Ready(Ok(())) = read else { return read.map_ok(|()| 0) };
+        let read = buffer.filled();
+        if let Some(listener) = &mut wire.listener
+            && listener.hear(read)?
+        {
+            wire.listener = None;
+        }
+        Poll::Ready(Ok(read.len()))
     }
 }
 
@@ -258,8 +274,12 @@ impl Reactor for Dialer {
         address: SocketAddr,
     ) -> impl Future<Output = io::Result<Self::TcpStream>> + Send + 'static {
         let (handle, tls) = (self.handle.clone(), self.tls.clone());
-        let wanted = self.wanted.clone();
-        async move { handle.spawn(connect(address, tls, wanted)).await.map_err(io::Error::other)? }
+        let (wanted, listener) = (self.wanted.clone(), self.hello.listener());
+        async move {
+            let stream = handle.spawn(connect(address, tls, wanted.clone())).await;
+            let stream = stream.map_err(io::Error::other)??;
+            Ok(Wire { stream, wanted, listener: Some(listener) })
+        }
     }
 }
 
@@ -267,16 +287,15 @@ async fn connect(
     address: SocketAddr,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     mut wanted: Wanted,
-) -> io::Result<Wire> {
+) -> io::Result<Stream> {
     let given_up = poll_fn(|context| match wanted.look(context) {
         Ok(()) => Poll::Pending,
         Err(error) => Poll::Ready(error),
     });
-    let stream = tokio::select! {
-        stream = dial(address, tls) => stream?,
-        error = given_up => return Err(error),
-    };
-    Ok(Wire { stream, wanted })
+    tokio::select! {
+        stream = dial(address, tls) => stream,
+        error = given_up => Err(error),
+    }
 }
 
 async fn dial(
@@ -324,7 +343,7 @@ mod tests {
     #[tokio::test]
     async fn a_server_that_never_answers_the_handshake_keeps_no_socket_when_nobody_waits() {
         let (listener, address) = listener().await;
-        let (dialer, claim) = Dialer::current(Some(tls()));
+        let (dialer, claim) = Dialer::current(Some(tls()), &Hello::new(None));
         let dialling = tokio::spawn(dialer.tcp_connect_addr(address));
         let (mut stream, _) = listener.accept().await.unwrap();
         // The handshake has begun, and gets no answer.
@@ -338,7 +357,7 @@ mod tests {
     #[tokio::test]
     async fn a_broker_that_never_answers_the_login_keeps_no_socket_when_nobody_waits() {
         let (listener, address) = listener().await;
-        let (dialer, claim) = Dialer::current(None);
+        let (dialer, claim) = Dialer::current(None, &Hello::new(None));
         let uri: AMQPUri = format!("amqp://vms@{address}/").parse().unwrap();
         let properties = ConnectionProperties::default();
         let connecting = tokio::spawn(Connection::connect_uri_with_runtime(
@@ -359,7 +378,7 @@ mod tests {
     #[tokio::test]
     async fn a_task_of_what_nobody_waits_for_ends_whenever_it_began() {
         let (_listener, address) = listener().await;
-        let (dialer, claim) = Dialer::current(None);
+        let (dialer, claim) = Dialer::current(None, &Hello::new(None));
         let early = dialer.handle.metrics().num_alive_tasks();
         assert_eq!(early, 0);
         drop(dialer.spawn(std::future::pending::<()>()));
@@ -377,7 +396,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_kept_lives_on_without_its_claim() {
         let (listener, address) = listener().await;
-        let (dialer, claim) = Dialer::current(None);
+        let (dialer, claim) = Dialer::current(None, &Hello::new(None));
         let mut wire = dialer.tcp_connect_addr(address).await.unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         claim.keep();
@@ -390,7 +409,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_is_read_of_what_nobody_waits_for() {
         let (listener, address) = listener().await;
-        let (dialer, claim) = Dialer::current(None);
+        let (dialer, claim) = Dialer::current(None, &Hello::new(None));
         let mut wire = dialer.tcp_connect_addr(address).await.unwrap();
         let (mut stream, _) = listener.accept().await.unwrap();
         stream.write_all(b"tune").await.unwrap();

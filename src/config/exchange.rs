@@ -3,7 +3,7 @@
 use crate::config::routing_key::RoutingKey;
 use crate::config::secret::Secret;
 use crate::config::tls::{self, Tls};
-use crate::config::{OnDoubt, read};
+use crate::config::{OnDoubt, expect, read};
 use crate::diagnostic::Problems;
 use crate::yaml::Fields;
 
@@ -14,6 +14,8 @@ pub struct AmqpTarget {
     pub url: Secret,
     /// Certificates.
     pub tls: Tls,
+    /// What the broker has to call its cluster; it is given no login else.
+    pub expect: Option<String>,
     /// The exchange's name; empty for the default exchange, which sends to the queue that the
     /// routing key names.
     pub exchange: String,
@@ -57,6 +59,7 @@ pub enum Mode {
 pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<AmqpTarget> {
     let url = fields.required("url", problems).and_then(|node| read::secret(node, "url", problems));
     let tls = tls::client(fields.optional("tls"), problems);
+    let expect = expect::broker(fields, problems);
     let exchange = fields.required_text("exchange", problems);
     let words = [
         ("passive", DeclareExchange::Passive),
@@ -75,6 +78,7 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
     Some(AmqpTarget {
         url: url?,
         tls,
+        expect,
         exchange: exchange?.value,
         declare: declare.unwrap_or(DeclareExchange::Passive),
         routing_key: routing_key?,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use waybill_parsers::Path;
 
+use crate::config::expect::{self, Expect};
 use crate::config::path_template::PathTemplate;
 use crate::config::secret::Secret;
 use crate::config::tls::{self, Tls};
@@ -29,6 +30,8 @@ pub struct HttpTarget {
     pub auth: Option<Auth>,
     /// Certificates.
     pub tls: Tls,
+    /// What it has to say of itself before anything is sent.
+    pub expect: Option<Expect>,
     /// Whether the receiver knows a document that comes twice. Default none.
     pub dedupes: Dedupes,
     /// The header that carries the delivery's id. Default `Idempotency-Key`.
@@ -141,6 +144,7 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
     let headers = headers(fields.optional("headers"), problems);
     let auth = fields.optional("auth").and_then(|node| auth(node, problems));
     let tls = tls::client(fields.optional("tls"), problems);
+    let expect = expect::service(fields, problems);
     let words = [("id", Dedupes::Id), ("none", Dedupes::Nothing)];
     let dedupes = fields.choice("dedupes", problems, &words);
     let id_header = fields.parsed("id_header", problems, header_name);
@@ -166,6 +170,7 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
         headers,
         auth,
         tls,
+        expect,
         dedupes: dedupes.unwrap_or(Dedupes::Nothing),
         id_header: id_header.unwrap_or_else(|| "Idempotency-Key".to_owned()),
         on_doubt: on_doubt.unwrap_or(OnDoubt::Hold),
@@ -266,7 +271,7 @@ fn headers(node: Option<&Node>, problems: &mut Problems) -> Vec<(String, Secret)
 }
 
 /// Names as RFC 9110 has them; what the agent sets itself is not to be set twice.
-fn header_name(text: &str) -> Result<String, String> {
+pub(super) fn header_name(text: &str) -> Result<String, String> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if text.is_empty() || !text.chars().all(token) {
         return Err("the name of a header is expected".to_owned());

@@ -5,6 +5,7 @@
 //! exists, its paths are right) is for [`plan`](crate::plan) to say.
 
 pub mod exchange;
+pub mod expect;
 pub mod folder;
 pub mod format;
 pub mod http;
@@ -152,6 +153,8 @@ pub struct Amqp {
     pub url: Secret,
     /// Certificates.
     pub tls: tls::Tls,
+    /// What the broker has to call its cluster; it is given no login else.
+    pub expect: Option<String>,
     /// The queue's name.
     pub queue: String,
     /// Whether and how to declare the queue. Default `quorum`.

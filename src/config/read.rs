@@ -7,8 +7,8 @@ use waybill_parsers::Path;
 use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
-    Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, folder,
-    format, http as http_target, listen, tls, unit,
+    Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, expect,
+    folder, format, http as http_target, listen, tls, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -147,6 +147,7 @@ fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
 fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
     let url = fields.required("url", problems).and_then(|node| secret(node, "url", problems));
     let tls = tls::client(fields.optional("tls"), problems);
+    let expect = expect::broker(fields, problems);
     let queue = fields.required_text("queue", problems);
     let words =
         [("passive", Declare::Passive), ("quorum", Declare::Quorum), ("classic", Declare::Classic)];
@@ -159,6 +160,7 @@ fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
     Some(Amqp {
         url: url?,
         tls,
+        expect,
         queue: queue?.value,
         declare: declare.unwrap_or(Declare::Quorum),
         single_active: single_active.unwrap_or(true),

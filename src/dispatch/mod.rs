@@ -95,6 +95,8 @@ struct Running {
     moving: usize,
     /// How often in a row the target was not to be reached.
     failures: u32,
+    /// Why, the last time.
+    why: Option<String>,
     /// Nothing is tried before this time.
     not_before: Timestamp,
     /// The journal was read up to this delivery. An announcement of an earlier one comes late: the
@@ -119,6 +121,7 @@ impl Dispatcher {
             groups: JoinSet::new(),
             moving: 0,
             failures: 0,
+            why: None,
             not_before: Timestamp::MIN,
             read_to: 0,
         };
@@ -127,7 +130,7 @@ impl Dispatcher {
         while settled_in && !*self.stop.borrow() {
             self.absorb(&mut running).await;
             self.start(&mut running, &tools);
-            up.set(i64::from(running.failures == 0 && self.reached.is_up()));
+            up.set(i64::from(self.show(&running)));
             held.set(running.lanes.held() as i64);
             self.wait(&mut running).await;
         }
@@ -141,6 +144,17 @@ impl Dispatcher {
             reply(command.answer, Err(ActError::Stopping));
         }
         tracing::debug!(target = %name, "dispatcher has ended");
+    }
+
+    /// Whether the target takes deliveries; if not, `/readyz` says why.
+    fn show(&self, running: &Running) -> bool {
+        let (part, reasons) = (format!("target {}", self.target.name), &self.metrics.reasons);
+        let down = self.reached.down().map(|reason| reason.text);
+        match down.or_else(|| running.why.clone()) {
+            Some(why) => reasons.set(&part, why),
+            None => reasons.clear(&part),
+        }
+        running.failures == 0 && self.reached.is_up()
     }
 
     fn tools(&self) -> Arc<Tools> {
@@ -294,6 +308,7 @@ impl Dispatcher {
                     tracing::info!(target = %name, "target is up again");
                 }
                 running.failures = 0;
+                running.why = None;
                 running.not_before = Timestamp::MIN;
             }
         }
@@ -308,6 +323,7 @@ impl Dispatcher {
             // What was under way when it went down says the same once more.
             return;
         }
+        running.why = Some(reason.to_owned());
         running.failures = running.failures.saturating_add(1);
         let seed = u64::from(running.failures);
         let pause = retry::backoff(PROBE.0, PROBE.1, running.failures.min(16), seed);

@@ -6,6 +6,7 @@ use async_rs::Runtime;
 use lapin::options::{ExchangeDeclareOptions, QueueDeclareOptions};
 use lapin::protocol::AMQPSoftError;
 use lapin::types::FieldTable;
+use lapin::uri::AMQPAuthority;
 use lapin::{Channel, Connection, ConnectionProperties, ExchangeKind};
 use sha2::{Digest as _, Sha256};
 use tokio::time::timeout;
@@ -29,10 +30,8 @@ pub(super) async fn source(
     base: &Path,
     refused: &mut Refused,
 ) {
-    let Some((connection, claim)) = connect(part, (&amqp.url, &amqp.tls), base, refused).await
-    else {
-        return;
-    };
+    let way = (&amqp.url, &amqp.tls, amqp.expect.as_deref());
+    let Some((connection, claim)) = connect(part, way, base, refused).await else { return };
     queue(part, amqp, &connection).await;
     end(&connection, claim).await;
 }
@@ -89,10 +88,8 @@ pub(super) async fn target(
     base: &Path,
     refused: &mut Refused,
 ) {
-    let Some((connection, claim)) = connect(part, (&amqp.url, &amqp.tls), base, refused).await
-    else {
-        return;
-    };
+    let way = (&amqp.url, &amqp.tls, amqp.expect.as_deref());
+    let Some((connection, claim)) = connect(part, way, base, refused).await else { return };
     exchange(part, amqp, &connection).await;
     if connection.status().blocked() {
         let remedy = "the broker is short of memory or disk: see its alarms";
@@ -148,14 +145,25 @@ async fn end(connection: &Connection, claim: Claim) {
     }
 }
 
+/// What tells a login from another.
+fn login(authority: &AMQPAuthority) -> Digest {
+    let (user, password) = (&authority.userinfo.username, &authority.userinfo.password);
+    let mut sum = Sha256::new();
+    for text in [user, password, &authority.host, &authority.port.to_string()] {
+        sum.update((text.len() as u64).to_be_bytes());
+        sum.update(text);
+    }
+    Digest(sum.finalize().into())
+}
+
 /// Connects and logs in, once.
 async fn connect(
     part: &mut Part<'_>,
-    (url, tls): (&Secret, &Tls),
+    (url, tls, expect): (&Secret, &Tls, Option<&str>),
     base: &Path,
     refused: &mut Refused,
 ) -> Option<(Connection, Claim)> {
-    let Access { uri, dialer, claim, .. } = match amqp::access(url, tls, base) {
+    let Access { uri, dialer, claim, hello, .. } = match amqp::access(url, tls, expect, base) {
         Ok(access) => access,
         Err(error) => {
             part.fail("address", error.to_string(), "mend the url, or put the file there");
@@ -164,13 +172,7 @@ async fn connect(
     };
     let authority = &uri.authority;
     let place = format!("{}:{}, vhost {}", authority.host, authority.port, uri.vhost);
-    let (user, password) = (&authority.userinfo.username, &authority.userinfo.password);
-    let mut sum = Sha256::new();
-    for text in [user, password, &authority.host, &authority.port.to_string()] {
-        sum.update((text.len() as u64).to_be_bytes());
-        sum.update(text);
-    }
-    let login = Digest(sum.finalize().into());
+    let login = login(authority);
     let remedy = "mend user and password; a running agent takes over a changed secret by itself";
     if refused.contains(&login) {
         let found = format!("{place}: not tried; the broker has refused this login just before");
@@ -179,30 +181,41 @@ async fn connect(
     }
     let properties = ConnectionProperties::default().with_connection_name("waybill doctor".into());
     let connecting = Connection::connect_uri_with_runtime(uri, properties, Runtime::new(dialer));
-    match timeout(PATIENCE, connecting).await {
+    let tried = timeout(PATIENCE, connecting).await;
+    if let Some(stranger) = hello.stranger() {
+        let found = format!("{place}: {stranger}; it was shown no login");
+        part.fail(
+            "identity",
+            found,
+            "is the url that of another landscape? mend `url` or `expect`",
+        );
+        return None;
+    }
+    let error = match tried {
         Ok(Ok(connection)) => {
             part.ok("login", place);
-            Some((connection, claim))
+            if let (Some(_), Some(cluster)) = (expect, hello.cluster()) {
+                part.ok("identity", format!("cluster {cluster}, as expected"));
+            }
+            return Some((connection, claim));
         }
-        Ok(Err(error)) if amqp::refuses_login(&error) => {
-            claim.failed(&error);
-            refused.insert(login);
-            let found = format!("{place}: the broker refused the login; it was tried once");
-            part.fail("login", found, remedy);
-            None
-        }
-        Ok(Err(error)) => {
-            claim.failed(&error);
-            let remedy = "is the broker up, the address right, the network open, the vhost there?";
-            part.fail("connection", format!("{place}: {error}"), remedy);
-            None
-        }
+        Ok(Err(error)) => error,
         Err(_) => {
             let found = format!("{place}: no answer within {PATIENCE:?}");
             part.fail("connection", found, "is something between that drops packets?");
-            None
+            return None;
         }
+    };
+    claim.failed(&error);
+    if amqp::refuses_login(&error) {
+        refused.insert(login);
+        let found = format!("{place}: the broker refused the login; it was tried once");
+        part.fail("login", found, remedy);
+    } else {
+        let remedy = "is the broker up, the address right, the network open, the vhost there?";
+        part.fail("connection", format!("{place}: {error}"), remedy);
     }
+    None
 }
 
 /// Why the broker does not do something.

@@ -7,7 +7,7 @@ use jiff::fmt::rfc2822;
 
 use crate::config::http::HttpTarget;
 use crate::doctor::{Part, Refused, ends_at};
-use crate::target::http::probe::{Probe, Probed};
+use crate::target::http::probe::{Identified, Probe, Probed};
 use crate::tls::expiry;
 
 const LOGIN: &str = "mend the credential; a running agent takes over a changed secret by itself";
@@ -38,6 +38,7 @@ pub(super) async fn target(
             beside(part, &answer, clock());
         }
         Ok(answer) => {
+            identity(part, &probe, refused).await;
             let found = format!("{server}: {} to OPTIONS", answer.status);
             if answer.status >= 500 {
                 part.warn("connection", found, "ask those who run it");
@@ -50,6 +51,26 @@ pub(super) async fn target(
             let remedy =
                 "is it up, the address right, the network open, its authority in `tls.ca`?";
             part.fail("connection", format!("{server}: {error}"), remedy);
+        }
+    }
+}
+
+/// Whether it is the system that is expected.
+async fn identity(part: &mut Part<'_>, probe: &Probe, refused: &mut Refused) {
+    let server = &probe.server;
+    match probe.identify().await {
+        None => {}
+        Some(Identified::Known(said)) => {
+            part.ok("identity", format!("{server}: {said}, as expected"));
+        }
+        Some(Identified::Unknown(why)) => {
+            let remedy =
+                "is the url that of another landscape? mend `url`, `expect` or `expect_at`";
+            part.fail("identity", format!("{server}: {why}"), remedy);
+        }
+        Some(Identified::Refused(why)) => {
+            refused.insert(probe.login);
+            part.fail("login", format!("{server}: {why}; it was tried once"), LOGIN);
         }
     }
 }

@@ -204,10 +204,19 @@ impl Target {
 
     /// Whether anything can be sent, as far as is known without trying.
     pub fn is_up(&self) -> bool {
-        match self {
-            Self::File(_) => true,
-            Self::Amqp(publisher) => publisher.ready().is_ok(),
-            Self::Http(poster) => poster.ready().is_ok(),
+        self.down().is_none()
+    }
+
+    /// Why nothing can be sent, as far as is known without trying.
+    pub fn down(&self) -> Option<Reason> {
+        let ready = match self {
+            Self::File(_) => Ok(()),
+            Self::Amqp(publisher) => publisher.ready(),
+            Self::Http(poster) => poster.ready(),
+        };
+        match ready {
+            Err(Answer::Unavailable(reason)) => Some(reason),
+            _ => None,
         }
     }
 

@@ -205,6 +205,7 @@ pub struct Received {
 /// A journal with messages for an exchange.
 pub fn world(url: &str, exchange: &str) -> World {
     let amqp = AmqpTarget {
+        expect: None,
         url: Secret::Plain(url.to_owned()),
         tls: Tls::default(),
         exchange: exchange.to_owned(),

@@ -20,9 +20,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use lapin::options::BasicAckOptions;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
 
-use crate::amqp::{GOOD, PAUSE, rotated};
+use crate::amqp::{self, GOOD, PAUSE, rotated};
 use crate::config::Amqp;
 use crate::dispatch::retry;
 use crate::event::Digest;
@@ -109,13 +108,20 @@ pub async fn run(mut context: Context) {
         }
         let lived = started.elapsed();
         failures = if lived >= GOOD { 1 } else { failures.saturating_add(1) };
+        if let Err(error) = &ended {
+            context.metrics.reasons.set(&format!("source {}", context.name), error.to_string());
+        }
         match ended {
             Ok(()) => failures = 0,
             Err(SessionError::Login { stamp }) => wait_for_credential(&mut context, stamp).await,
             Err(error) => {
-                let pause = retry::backoff(PAUSE.0, PAUSE.1, failures.min(16), number);
+                let strange = error.strange();
+                let pause = match strange {
+                    Some(_) => PAUSE.1,
+                    None => retry::backoff(PAUSE.0, PAUSE.1, failures.min(16), number),
+                };
                 tracing::warn!(source = %context.name, %error, again_in = ?pause, "source is down");
-                wait(&mut context.stop, pause).await;
+                wait(&mut context, strange, pause).await;
             }
         }
     }
@@ -128,6 +134,7 @@ async fn one_session(
 ) -> Result<(), SessionError> {
     let mut session = session::open(context, number).await?;
     up.set(1);
+    context.metrics.reasons.clear(&format!("source {}", context.name));
     tracing::info!(source = %context.name, queue = %context.amqp.queue, "source is up");
     let ended = session.consume(context).await;
     session.close().await;
@@ -164,9 +171,10 @@ async fn wait_for_credential(context: &mut Context, refused: Digest) {
     }
 }
 
-async fn wait(stop: &mut watch::Receiver<bool>, pause: Duration) {
+async fn wait(context: &mut Context, strange: Option<Digest>, pause: Duration) {
+    let Context { amqp, base, stop, .. } = context;
     tokio::select! {
-        () = sleep(pause) => {}
+        () = amqp::pause((&amqp.url, &amqp.tls, base), strange, pause) => {}
         _ = stop.changed() => {}
     }
 }

@@ -13,7 +13,7 @@ use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ConnectionProperties, Consumer};
 use tokio::time::timeout;
 
-use crate::amqp::{self, Access, AccessError, PATIENCE};
+use crate::amqp::{self, Access, AccessError, PATIENCE, Stranger};
 use crate::config::{Amqp, Declare};
 use crate::event::{Arrival, Digest};
 use crate::source::amqp::gate::{Gate, GatedRuntime};
@@ -53,6 +53,14 @@ pub(super) enum SessionError {
         /// What the broker said.
         error: lapin::Error,
     },
+    /// It is another broker than the one that is expected.
+    #[error("{stranger}; it was shown no login")]
+    Stranger {
+        /// Who it is.
+        stranger: Stranger,
+        /// The way that led there.
+        stamp: Digest,
+    },
     /// Anything else the broker or the network said.
     #[error("{0}")]
     Broker(#[from] lapin::Error),
@@ -65,6 +73,16 @@ pub(super) enum SessionError {
     /// The broker ended the consumer: the queue was deleted or moved.
     #[error("the broker cancelled the consumer: was the queue deleted?")]
     Cancelled,
+}
+
+impl SessionError {
+    /// The way that led to a stranger, if that is what happened.
+    pub(super) fn strange(&self) -> Option<Digest> {
+        match self {
+            Self::Stranger { stamp, .. } => Some(*stamp),
+            _ => None,
+        }
+    }
 }
 
 /// What receipts need of a session.
@@ -85,8 +103,9 @@ pub(super) struct Open {
 
 /// Connects, declares and begins to consume.
 pub(super) async fn open(context: &Context, number: u64) -> Result<Open, SessionError> {
-    let Access { uri, dialer, claim, stamp } =
-        amqp::access(&context.amqp.url, &context.amqp.tls, &context.base)?;
+    let Amqp { url, tls, expect, .. } = &context.amqp;
+    let access = amqp::access(url, tls, expect.as_deref(), &context.base)?;
+    let Access { uri, dialer, claim, hello, stamp } = access;
     let gate = Gate::new(context.amqp.in_flight);
     let runtime = Runtime::new(GatedRuntime::new(dialer, gate.clone()));
     let properties = ConnectionProperties::default()
@@ -96,6 +115,9 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
         Err(_) => return Err(SessionError::Silence),
         Ok(Err(error)) => {
             claim.failed(&error);
+            if let Some(stranger) = hello.stranger() {
+                return Err(SessionError::Stranger { stranger, stamp });
+            }
             let refused = amqp::refuses_login(&error);
             return Err(if refused { SessionError::Login { stamp } } else { error.into() });
         }

@@ -39,7 +39,7 @@ use lapin::Event;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::amqp::{self, GOOD};
+use crate::amqp::{self, GOOD, PAUSE};
 use crate::config::{AmqpTarget, OnDoubt};
 use crate::delivery::DeliveryId;
 use crate::event::Digest;
@@ -133,9 +133,10 @@ impl Publisher {
             if let SessionError::Login { stamp } = error {
                 self.wait_for_credential(&mut end, stamp).await;
             } else {
-                let pause = pause(failures);
+                let strange = error.strange();
+                let pause = if strange.is_some() { PAUSE.1 } else { pause(failures) };
                 tracing::warn!(target = %name, %error, again_in = ?pause, "target is down");
-                wait(&mut end, pause).await;
+                self.wait(&mut end, strange, pause).await;
             }
         }
     }
@@ -277,6 +278,19 @@ impl Publisher {
         });
     }
 
+    async fn wait(
+        &self,
+        end: &mut watch::Receiver<bool>,
+        strange: Option<Digest>,
+        pause: Duration,
+    ) {
+        let Shared { config, base, .. } = &*self.shared;
+        tokio::select! {
+            () = amqp::pause((&config.url, &config.tls, base), strange, pause) => {}
+            _ = end.changed() => {}
+        }
+    }
+
     /// The broker refused the login: trying again with the same credential only locks the user.
     /// Waits until the secret was written anew.
     async fn wait_for_credential(&self, end: &mut watch::Receiver<bool>, refused: Digest) {
@@ -303,11 +317,4 @@ async fn retire(session: Arc<Session>) {
         tracing::warn!("the old connection ends with messages unconfirmed");
     }
     session.close().await;
-}
-
-async fn wait(end: &mut watch::Receiver<bool>, pause: Duration) {
-    tokio::select! {
-        () = sleep(pause) => {}
-        _ = end.changed() => {}
-    }
 }

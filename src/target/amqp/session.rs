@@ -12,7 +12,7 @@ use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties, Event, ExchangeKind};
 use tokio::time::timeout;
 
-use crate::amqp::{self, Access, AccessError, PATIENCE};
+use crate::amqp::{self, Access, AccessError, PATIENCE, Stranger};
 use crate::config::{AmqpTarget, DeclareExchange};
 use crate::event::Digest;
 
@@ -44,6 +44,14 @@ pub(super) enum SessionError {
         /// What the broker said.
         error: lapin::Error,
     },
+    /// It is another broker than the one that is expected.
+    #[error("{stranger}; it was shown no login")]
+    Stranger {
+        /// Who it is.
+        stranger: Stranger,
+        /// The way that led there.
+        stamp: Digest,
+    },
     /// Anything else the broker or the network said.
     #[error("{0}")]
     Broker(#[from] lapin::Error),
@@ -60,6 +68,14 @@ impl SessionError {
     pub(super) fn refused(&self) -> Option<Digest> {
         match self {
             Self::Login { stamp } => Some(*stamp),
+            _ => None,
+        }
+    }
+
+    /// The way that led to a stranger, if that is what happened.
+    pub(super) fn strange(&self) -> Option<Digest> {
+        match self {
+            Self::Stranger { stamp, .. } => Some(*stamp),
             _ => None,
         }
     }
@@ -83,7 +99,9 @@ pub(super) async fn open(
     config: &AmqpTarget,
     base: &Path,
 ) -> Result<Session, SessionError> {
-    let Access { uri, dialer, claim, stamp } = amqp::access(&config.url, &config.tls, base)?;
+    let expect = config.expect.as_deref();
+    let access = amqp::access(&config.url, &config.tls, expect, base)?;
+    let Access { uri, dialer, claim, hello, stamp } = access;
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("waybill {name} publishing").into());
     let connecting = Connection::connect_uri_with_runtime(uri, properties, Runtime::new(dialer));
@@ -91,6 +109,9 @@ pub(super) async fn open(
         Err(_) => return Err(SessionError::Silence),
         Ok(Err(error)) => {
             claim.failed(&error);
+            if let Some(stranger) = hello.stranger() {
+                return Err(SessionError::Stranger { stranger, stamp });
+            }
             let refused = amqp::refuses_login(&error);
             return Err(if refused { SessionError::Login { stamp } } else { error.into() });
         }

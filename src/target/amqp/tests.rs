@@ -136,6 +136,7 @@ impl World {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = AmqpTarget {
+            expect: None,
             url: Secret::File("url".to_owned()),
             tls: Tls::default(),
             // It need not be declared.

@@ -132,7 +132,7 @@ impl Head {
 }
 
 /// Reads up to the bound. A body that is longer costs its connection.
-async fn read(mut response: Response, body: &mut Vec<u8>) {
+pub(super) async fn read(mut response: Response, body: &mut Vec<u8>) {
     while let Ok(Some(part)) = response.chunk().await {
         let room = MOST_BODY - body.len();
         body.extend_from_slice(&part[..part.len().min(room)]);

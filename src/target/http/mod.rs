@@ -15,11 +15,15 @@
 //! Refused, it is not tried again: [`Poster::keep`] looks at its files once a second, and the target
 //! waits until one of them was written anew and stands still.
 //!
+//! **Who answers.** Where the configuration expects a system, nothing is sent before it has said
+//! that it is the one ([`identity`]); until then the target is down and is asked now and then.
+//!
 //! **The breaker.** After [`BREAKER`] failures in a row nothing counts any more, and the dispatcher
 //! sends one delivery as a probe from time to time, until one arrives.
 
 pub mod answer;
 mod exchange;
+mod identity;
 pub mod probe;
 mod session;
 
@@ -37,6 +41,7 @@ use crate::config::OnDoubt;
 use crate::config::http::{Dedupes, HttpTarget};
 use crate::delivery::{Consignment, DeliveryId};
 use crate::event::Digest;
+use crate::target::http::identity::Said;
 use crate::target::http::session::{Materials, Session};
 use crate::target::{Answer, Begun, Reason, Why};
 use crate::tls::look::Look;
@@ -102,7 +107,10 @@ impl Pass {
                 }
                 answer
             }
-            exchange::Outcome::Unheard(answer) => answer,
+            exchange::Outcome::Unheard(answer) => {
+                session.identity.forget();
+                answer
+            }
             exchange::Outcome::Refused(reason) => poster.refused(session, reason),
             exchange::Outcome::Disowned(reason) => {
                 poster.renew(session);
@@ -174,9 +182,10 @@ impl Poster {
     pub(super) async fn enter(&self, mut stop: watch::Receiver<bool>) -> Result<Pass, Answer> {
         loop {
             let session = self.session()?;
-            if session.is_proven() {
+            if session.is_proven() && session.is_identified() {
                 return Ok(Pass { poster: self.clone(), session, first: None });
             }
+            let asked = session.identity.asked();
             let first = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => {
@@ -186,10 +195,45 @@ impl Poster {
             };
             // Whoever was first has proven it, or it is gone.
             let now = self.session()?;
-            if Arc::ptr_eq(&session, &now) && !now.is_proven() {
+            if !Arc::ptr_eq(&session, &now) {
+                continue;
+            }
+            if let Some(answer) = now.identity.refused_since(asked, tokio::time::Instant::now()) {
+                return Err(answer);
+            }
+            self.identify(&now, &mut stop).await?;
+            if !now.is_proven() {
                 return Ok(Pass { poster: self.clone(), session: now, first: Some(first) });
             }
         }
+    }
+
+    /// Asks who answers, where that is not known. Nothing goes to anybody but the system expected.
+    async fn identify(
+        &self,
+        session: &Arc<Session>,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Result<(), Answer> {
+        let Some(expect) = session.rules.expected().filter(|_| !session.is_identified()) else {
+            return Ok(());
+        };
+        let said = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {
+                return Err(Answer::Unavailable("it was not its turn before the end".into()));
+            }
+            said = session.identify(expect) => said,
+        };
+        let refused = match said {
+            Said::Known(said) => {
+                tracing::info!(target = %self.shared.name, %said, "it is the system expected");
+                None
+            }
+            Said::Unknown(why) => Some(Answer::Unavailable(why.into())),
+            Said::Refused(reason) => Some(self.refused(session, reason)),
+        };
+        session.identity.settle(tokio::time::Instant::now(), refused.clone());
+        refused.map_or(Ok(()), Err)
     }
 
     fn session(&self) -> Result<Arc<Session>, Answer> {

@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use crate::config::http::HttpTarget;
 use crate::event::Digest;
 use crate::target::http::exchange::last_words;
+use crate::target::http::identity::Said;
 use crate::target::http::session::{Materials, Session};
 
 /// A question that is ready to be asked.
@@ -41,6 +42,17 @@ impl Probed {
     }
 }
 
+/// Who answers.
+#[derive(Debug)]
+pub enum Identified {
+    /// The system that is expected: what it says.
+    Known(String),
+    /// Another one, or one that does not say.
+    Unknown(String),
+    /// It does not accept who we are.
+    Refused(String),
+}
+
 impl Probe {
     /// Reads secrets and certificates. The error quotes none of them.
     pub fn read(config: &HttpTarget, base: &Path) -> Result<Self, String> {
@@ -52,6 +64,15 @@ impl Probe {
         sum.update(&server);
         sum.update(session.credential_stamp().0);
         Ok(Self { session, login: Digest(sum.finalize().into()), server })
+    }
+
+    /// Asks who answers, where somebody is expected.
+    pub async fn identify(&self) -> Option<Identified> {
+        Some(match self.session.identify(self.session.rules.expected()?).await {
+            Said::Known(said) => Identified::Known(said),
+            Said::Unknown(why) => Identified::Unknown(why),
+            Said::Refused(reason) => Identified::Refused(reason.text),
+        })
     }
 
     /// Asks once.

@@ -12,11 +12,13 @@ use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Url};
 use sha2::{Digest as _, Sha256};
 
+use crate::config::expect::Expect;
 use crate::config::http::{Auth, Extract, HttpTarget, Meaning, Timeouts, in_the_clear};
 use crate::config::secret::{Secret, SecretError};
 use crate::config::tls::Tls;
 use crate::event::Digest;
 use crate::target::http::answer;
+use crate::target::http::identity::Identity;
 use crate::tls::{Material, TlsError};
 
 /// For so long an accepted credential counts as good; then one request tries it alone again.
@@ -140,6 +142,8 @@ pub(super) struct Session {
     certificate: bool,
     credential: bool,
     proof: Proof,
+    /// Who answers.
+    pub(super) identity: Identity,
     heard: AtomicBool,
 }
 
@@ -181,6 +185,11 @@ impl Rules {
         answer::meaning(&self.config, status)
     }
 
+    /// What the receiver has to say of itself before anything is sent.
+    pub(super) fn expected(&self) -> Option<&Expect> {
+        self.config.expect.as_ref()
+    }
+
     /// The header that carries the id.
     pub(super) fn id_header(&self) -> &str {
         &self.config.id_header
@@ -213,8 +222,9 @@ impl Session {
             error: config.error.clone(),
             config: config.clone(),
         };
-        let (proof, heard) = (Proof::new(credential), AtomicBool::default());
-        Ok(Self { client, rules, materials, certificate, credential, proof, heard })
+        let (proof, identity) = (Proof::new(credential), Identity::default());
+        let heard = AtomicBool::default();
+        Ok(Self { client, rules, materials, certificate, credential, proof, identity, heard })
     }
 
     /// The same once more, with connections of its own.
