@@ -126,7 +126,8 @@ pub(super) struct Run {
     /// How log lines look.
     #[arg(long, env = "WAYBILL_LOG_FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
-    /// What is logged: a level, or levels by module.
+    /// What is logged: a level, or levels by module. Libraries never trace: they would show
+    /// passwords and messages.
     #[arg(long, env = "WAYBILL_LOG", default_value = "info,lapin=warn")]
     pub(super) log: String,
 }

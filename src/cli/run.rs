@@ -4,7 +4,11 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::agent::{self, Setup};
 use crate::cli::args::{LogFormat, Run};
@@ -36,11 +40,18 @@ fn logs(options: &Run) -> Result<(), CliError> {
     // The AMQP library logs a message that comes back with its payload, whatever the level.
     let quiet = "lapin::returned_messages=off".parse();
     let quiet = quiet.map_err(|error| CliError::Refused(format!("log filter: {error}")))?;
-    let filter = filter.add_directive(quiet);
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match options.log_format {
-        LogFormat::Text => logs.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => logs.json().init(),
-    }
+    let filter = filter.add_directive(quiet).and(filter_fn(may_speak));
+    let lines = fmt::layer().with_writer(io::stderr);
+    let lines = match options.log_format {
+        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
     Ok(())
+}
+
+/// Libraries trace what travels: logins and messages. No level that is asked for shows it.
+fn may_speak(line: &Metadata<'_>) -> bool {
+    let ours = line.target().split("::").next() == Some("waybill");
+    ours || *line.level() < Level::TRACE
 }
