@@ -112,15 +112,14 @@ struct DecidedBatch {
 impl Intake {
     /// Works until every source has ended and all that arrived is durable or given back.
     pub async fn run(mut self) {
-        let mut numbers = Numbers::default();
+        // Before anything new, which would overtake it.
+        let mut numbers = self.catch_up(Numbers::default()).await;
         loop {
             tokio::select! {
                 biased;
                 Some(command) = self.commands.recv() => match command {
                     Command::Reprocess { what, operator, answer } => {
-                        let (done, left) = self.decide_all_again(what, &operator, numbers).await;
-                        numbers = left;
-                        heard(answer.send(done).is_ok());
+                        numbers = self.answer_again(what, &operator, answer, numbers).await;
                     }
                     Command::Adopt { plan, gone, answer } => {
                         // What sources left that have ended is theirs: the new plan may not know
@@ -140,7 +139,11 @@ impl Intake {
                 }
             }
         }
-        // Whoever asked while we were stopping is told so.
+        self.stop_listening().await;
+    }
+
+    /// Whoever asked while we were stopping is told so.
+    async fn stop_listening(&mut self) {
         self.commands.close();
         while let Some(command) = self.commands.recv().await {
             let answered = match command {

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use support::{OTHER_VIN, Site, VIN, event};
 use waybill::event::{Arrival, Beside};
-use waybill::journal::{Batch, Journal};
+use waybill::journal::{Action, Batch, Journal, What};
 use waybill::pipeline::{self, Outcome};
 
 /// What a command did.
@@ -330,6 +330,31 @@ fn a_parked_key_goes_on_without_the_event_that_failed() {
         assert_eq!(at(&["events", "unpark", parked, "--why", "again"]).code, Some(1));
         assert_eq!(at(&["audit", "verify"]).code, Some(0));
     }
+}
+
+#[test]
+fn what_a_killed_command_left_behind_a_free_key_is_decided_at_the_next_start() {
+    let site = site_with_a_journal();
+    let at = |arguments: &[&str]| waybill(site.folder.path(), arguments);
+    // As a kill leaves it between the two steps of `events unpark`.
+    let (written, _) = site.plan();
+    let now = Timestamp::from_second(1_772_360_440).unwrap();
+    let journal = Journal::open(&waybill::agent::journal_options(&written), now).unwrap();
+    let what = What::Unpark(OTHER_VIN.to_owned());
+    let action = Action { who: "tester".into(), why: "posted by hand".into(), at: now, what };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(journal.act(action)).unwrap();
+    journal.close();
+    assert_eq!(json_lines(&at(&["events", "list", "--verdict", "waiting", "--json"]).out).len(), 1);
+    let agent = Agent::start(&site);
+    // Each look takes a process; a decision is a matter of milliseconds.
+    let decided = || at(&["events", "list", "--verdict", "waiting"]).code == Some(1);
+    assert!((0..1000).any(|_| decided()), "it waits for ever");
+    let (code, log) = agent.end();
+    assert_eq!(code, Some(0), "{log}");
+    let trail = at(&["trail", "e4"]).out;
+    assert!(trail.contains("accepted") && trail.contains("reprocess by waybill: "), "{trail}");
+    assert_eq!(at(&["audit", "verify"]).code, Some(0));
 }
 
 // --- audit ------------------------------------------------------------------------------------

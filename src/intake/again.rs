@@ -2,10 +2,11 @@
 //! their place.
 
 use jiff::Timestamp;
+use tokio::sync::oneshot;
 
 use crate::event::{Arrival, Verdict};
-use crate::intake::{Batch, Intake, Numbers, ReprocessError, decide_reads};
-use crate::journal::{Action, Journal, Operator, What};
+use crate::intake::{Batch, Intake, Numbers, ReprocessError, decide_reads, heard};
+use crate::journal::{Action, CommitError, Journal, Operator, What};
 use crate::pipeline;
 use crate::plan::Plan;
 
@@ -38,8 +39,23 @@ struct Stored {
 }
 
 impl Intake {
-    /// Decides these events again, between two batches; up to the first that cannot be.
-    pub(super) async fn decide_all_again(
+    /// Decides these events again, between two batches, and says what came of it. What a failure left
+    /// undone is made up for before anything new is taken.
+    pub(super) async fn answer_again(
+        &self,
+        what: Again,
+        operator: &Operator,
+        answer: oneshot::Sender<Result<Vec<Reprocessed>, ReprocessError>>,
+        numbers: Numbers,
+    ) -> Numbers {
+        let (done, numbers) = self.decide_all_again(what, operator, numbers).await;
+        let failed = done.is_err();
+        heard(answer.send(done).is_ok());
+        if failed { self.catch_up(numbers).await } else { numbers }
+    }
+
+    /// Decides these events again; up to the first that cannot be.
+    async fn decide_all_again(
         &self,
         what: Again,
         operator: &Operator,
@@ -74,6 +90,37 @@ impl Intake {
         let what = What::Unpark(key.clone());
         self.journal.act(Action { who, why, at: (self.clock)(), what }).await?;
         self.decide_waiting(key, operator, numbers, done).await
+    }
+
+    /// Decides what waits behind keys that are free: whoever let them go on was ended, or failed, in
+    /// the middle of it. However long the journal takes for it.
+    pub(super) async fn catch_up(&self, mut numbers: Numbers) -> Numbers {
+        while let Err(error) = self.try_to_catch_up(&mut numbers).await {
+            self.wait_for_room(&error).await;
+        }
+        numbers
+    }
+
+    /// An error where the journal does not take it now.
+    async fn try_to_catch_up(&self, numbers: &mut Numbers) -> Result<(), ReprocessError> {
+        let journal = self.journal.clone();
+        let keys = blocking(move || journal.free_keys_with_waiting()).await?;
+        let why = "went on with what was not decided before its command ended".to_owned();
+        let operator = Operator { who: "waybill".to_owned(), why };
+        for key in keys {
+            let mut done = Vec::new();
+            let decided = self.decide_waiting(key, &operator, numbers, &mut done).await;
+            tracing::info!(events = done.len(), "events that waited behind a free key are decided");
+            match decided {
+                Ok(()) => {}
+                Err(ReprocessError::Commit(error)) if error.is_temporary() => {
+                    return Err(error.into());
+                }
+                Err(ReprocessError::Commit(CommitError::Closed)) => return Ok(()),
+                Err(error) => tracing::error!(%error, "events of a free key go on waiting"),
+            }
+        }
+        Ok(())
     }
 
     /// Decides one event again and, where that frees its key, those that waited behind it.

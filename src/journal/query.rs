@@ -198,6 +198,19 @@ impl Reader {
         })
     }
 
+    /// The keys that are free and have events that wait all the same, in the order of these.
+    pub fn free_keys_with_waiting(&self) -> Result<Vec<String>, JournalError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT key FROM events WHERE verdict = 5
+                 AND NOT EXISTS (SELECT 1 FROM parked WHERE parked.key = events.key)
+                 GROUP BY key ORDER BY min(id)",
+            )?;
+            let rows = statement.query_map([], |row| row.get(0))?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The keys that are parked, with the event that parked each.
     pub fn parked_keys(&self) -> Result<Vec<(String, u64)>, JournalError> {
         self.read(|connection| {
