@@ -34,7 +34,7 @@ use waybill::journal::{EventFilter, FileOutcome, FileRow, Journal};
 use waybill::metrics::Metrics;
 use waybill::plan::Plan;
 use waybill::source::Taken;
-use waybill::source::folder;
+use waybill::source::folder::{self, Gate};
 use waybill_parsers::idoc::EDI_DC40;
 
 /// How long a condition may take to come true on a machine that does much else.
@@ -146,7 +146,10 @@ impl Site {
             panic!("no folder")
         };
         let (queue, taken) = mpsc::channel(source.most_documents());
+        let gate = Gate::new(source.in_flight);
         let task = tokio::spawn(folder::run(folder::Context {
+            gate: gate.clone(),
+            before: None,
             name: "drop".into(),
             source: source.clone(),
             path: written.home.join(&source.path),
@@ -158,7 +161,8 @@ impl Site {
             clock: Timestamp::now,
         }));
         let plan = Arc::new(plan);
-        Running { stop, room, journal, metrics, task, taken: Some(taken), plan, intake: None }
+        let (taken, before) = (Some(taken), Vec::new());
+        Running { stop, room, journal, metrics, task, taken, before, gate, plan, intake: None }
     }
 
     /// The source and the intake.
@@ -176,6 +180,9 @@ struct Running {
     metrics: Arc<Metrics>,
     task: JoinHandle<()>,
     taken: Option<mpsc::Receiver<Taken>>,
+    /// What sources have left that were replaced.
+    before: Vec<Waiting>,
+    gate: Gate,
     plan: Arc<Plan>,
     intake: Option<JoinHandle<()>>,
 }
@@ -183,13 +190,12 @@ struct Running {
 impl Running {
     /// Starts the intake.
     fn take(&mut self) {
+        let last = Waiting { queue: self.taken.take().unwrap(), pace: Pace::Bulk };
+        let all = std::mem::take(&mut self.before).into_iter().chain([last]);
         let intake = Intake {
             journal: self.journal.clone(),
             plan: self.plan.clone(),
-            inbox: Inbox::new(vec![Waiting {
-                queue: self.taken.take().unwrap(),
-                pace: Pace::Bulk,
-            }]),
+            inbox: Inbox::new(all.collect()),
             commands: mpsc::channel(1).1,
             feeds: Feeds::of(std::iter::empty()),
             room: self.room.clone(),
@@ -215,6 +221,36 @@ impl Running {
                 rest.push(taken);
             }
         });
+    }
+
+    /// Stops the source and starts it anew, as a reload does that the intake has not taken: what it
+    /// has handed over is with the intake.
+    async fn replace(&mut self, site: &Site) {
+        let (written, _) = waybill::config::load::load(&site.home.path().join("waybill.yaml"));
+        let written = written.unwrap();
+        let SourceKind::Folder(source) = &written.config.sources[0].kind else { panic!() };
+        self.stop.send_replace(true);
+        (&mut self.task).await.unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (queue, taken) = mpsc::channel(source.most_documents());
+        let left = self.taken.replace(taken).unwrap();
+        self.before.push(Waiting { queue: left, pace: Pace::Bulk });
+        let gate = Gate::new(source.in_flight);
+        let before = Some(std::mem::replace(&mut self.gate, gate.clone()));
+        self.stop = stop;
+        self.task = tokio::spawn(folder::run(folder::Context {
+            gate,
+            before,
+            name: "drop".into(),
+            source: source.clone(),
+            path: written.home.join(&source.path),
+            queue,
+            journal: self.journal.clone(),
+            open: self.room.subscribe(),
+            stop: stopped,
+            metrics: self.metrics.clone(),
+            clock: Timestamp::now,
+        }));
     }
 
     /// Stops in order and closes the journal.
@@ -629,6 +665,28 @@ fn a_stop_in_the_middle_of_a_file_goes_on_behind_the_last_commit() {
         let row = running.journal.file(first.file).unwrap().unwrap();
         assert_eq!((row.outcome, row.duplicates), (Some(FileOutcome::Done), 0));
         assert_eq!((running.events(None), running.redeliveries()), (2_000, 0));
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_a_source_has_handed_over_is_not_handed_over_again_by_the_one_after_it() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..51));
+        let labels = ["drop"];
+        let handed = || running.metrics.events_received.with_label_values(&labels).get();
+        until("all of it is handed over", || handed() == 50).await;
+        running.replace(&site).await;
+        let up = running.metrics.source_up.with_label_values(&labels);
+        until("the next one has the folder", || up.get() == 1).await;
+        running.take();
+        running.done(1).await;
+        let row = running.journal.file(1).unwrap().unwrap();
+        assert_eq!((row.next_index, row.duplicates), (50, 0));
+        let handed = running.metrics.events_received.with_label_values(&labels).get();
+        assert_eq!((handed, running.redeliveries(), running.events(None)), (50, 0, 50));
         running.stop().await;
     });
 }

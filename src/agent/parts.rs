@@ -89,6 +89,8 @@ pub(super) struct Parts {
     pub(super) plan: Arc<Plan>,
     pub(super) sources: Workers,
     pub(super) dispatchers: Workers,
+    /// What the documents of folders hold, also of those that were stopped.
+    gates: BTreeMap<Arc<str>, folder::Gate>,
     pub(super) intake: JoinHandle<()>,
     pub(super) ask_intake: mpsc::Sender<intake::Command>,
     /// Where sources begin; `None` when the agent ends.
@@ -141,6 +143,7 @@ impl Parts {
             acts: watch::channel(Acts::new()).0,
             sources: Workers::new(),
             dispatchers: Workers::new(),
+            gates: BTreeMap::new(),
             servers: JoinSet::new(),
             stop_servers: watch::channel(false).0,
             plan,
@@ -193,6 +196,7 @@ impl Parts {
             SourceKind::Folder(folder) => (folder.most_documents(), Pace::Bulk),
         };
         let (queue, taken) = mpsc::channel(most);
+        self.gates.retain(|_, gate| !gate.is_settled());
         let Some(begin) = &self.begin else { return };
         if begin.send(Waiting { queue: taken, pace }).await.is_err() {
             tracing::error!(source = %source.name, "the intake has ended");
@@ -210,12 +214,16 @@ impl Parts {
             SourceKind::Folder(folder) => {
                 let (source, journal) = (folder.clone(), self.shared.journal.clone());
                 let path = self.written.home.join(&folder.path);
+                let gate = folder::Gate::new(folder.in_flight);
+                let before = self.gates.insert(name.clone(), gate.clone());
                 Worker::begin(|stop| {
                     folder::run(folder::Context {
                         name,
                         source,
                         path,
                         queue,
+                        gate,
+                        before,
                         journal,
                         open,
                         stop,

@@ -11,6 +11,9 @@
 //! 4. when all of them are durable, what failed is written into `rejected/`, the file is renamed
 //!    into `done/`, and the journal ends the file.
 //!
+//! A session begins when what was handed over before it is answered: only then the journal knows how
+//! far a file has come.
+//!
 //! What is in memory is bounded by a gate that counts bytes, and each document as 8 KiB at least.
 
 pub mod documents;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch as state};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch as state};
 use tokio::time::sleep;
 
 use crate::config::FolderSource;
@@ -34,9 +37,37 @@ use crate::dispatch::retry;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::source::Taken;
+use crate::source::folder::session::{LEAST_PERMITS, PERMIT};
 
 /// The least and the greatest pause between two sessions.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// What documents hold of memory, from being handed over until they are answered. Clones are one.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    room: Arc<Semaphore>,
+    all: u32,
+}
+
+impl Gate {
+    /// For so many bytes.
+    pub fn new(in_flight: u64) -> Self {
+        let all = in_flight.div_ceil(PERMIT).clamp(u64::from(LEAST_PERMITS), 1 << 20);
+        let all = u32::try_from(all).unwrap_or(LEAST_PERMITS);
+        Self { room: Arc::new(Semaphore::new(all as usize)), all }
+    }
+
+    /// Whether every document that was handed over is answered.
+    pub fn is_settled(&self) -> bool {
+        self.room.available_permits() == self.all as usize
+    }
+
+    /// Waits until it is so.
+    async fn settled(&self) {
+        // It is never closed.
+        let _all = self.room.acquire_many(self.all).await;
+    }
+}
 
 /// The right to acknowledge one document: what it held is free again when this is dropped. Whether
 /// the document is durable is not told by this but by the journal.
@@ -63,6 +94,10 @@ pub struct Context {
     pub path: PathBuf,
     /// The intake's queue of this source.
     pub queue: mpsc::Sender<Taken>,
+    /// What its documents hold.
+    pub gate: Gate,
+    /// What those of the worker before this one hold, whose place it takes.
+    pub before: Option<Gate>,
     /// Where the state of files is kept.
     pub journal: Journal,
     /// Whether the source may take files: off while the journal has no room.
@@ -78,6 +113,24 @@ pub struct Context {
 impl Context {
     fn is_stopping(&self) -> bool {
         *self.stop.borrow()
+    }
+
+    /// Waits until what was handed over before is answered, by this worker or the one before it: the
+    /// journal does not know yet how far their files have come. `false` when the agent stops.
+    async fn settle(&mut self) -> bool {
+        let Self { gate, before, stop, .. } = self;
+        let settled = async {
+            if let Some(before) = before {
+                before.settled().await;
+            }
+            gate.settled().await;
+        };
+        tokio::select! {
+            () = settled => {}
+            _ = stop.wait_for(|stop| *stop) => return false,
+        }
+        self.before = None;
+        true
     }
 
     fn count(&self, outcome: &str) {

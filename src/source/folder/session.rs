@@ -54,9 +54,6 @@ pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
     let watch = Watch::new(&context.path).inspect_err(|error| {
         tracing::warn!(source = %context.name, %error, "the kernel does not tell of new files");
     });
-    let permits =
-        context.source.in_flight.div_ceil(PERMIT).clamp(u64::from(LEAST_PERMITS), 1 << 20);
-    let permits = u32::try_from(permits).unwrap_or(LEAST_PERMITS);
     let up = context.metrics.source_up.with_label_values(&[&context.name]);
     up.set(1);
     tracing::info!(
@@ -66,7 +63,10 @@ pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
         network = kind.unwrap_or("no"),
         "source is up"
     );
-    let gate = Arc::new(Semaphore::new(permits as usize));
+    if !context.settle().await {
+        return Ok(());
+    }
+    let (gate, permits) = (context.gate.room.clone(), context.gate.all);
     let (observer, watch) = (Observer::default(), watch.ok());
     let looked = tokio::time::Instant::now();
     let mut session = Session { context, place, settings, observer, gate, permits, watch, looked };
