@@ -71,6 +71,7 @@ pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
             let all = list.iter().map(|one| way.settlement(one.id, delivered())).collect();
             settle(&way.tools, all).await;
         }
+        crate::fault::point("before-send");
         answers = way.send(target, list).await;
     }
     crate::fault::point("before-settle");

@@ -16,7 +16,6 @@ use crate::evidence::{self, Evidence, Micros};
 use crate::judge::{Check, Judgement, judge};
 use crate::publisher::Publisher;
 use crate::queue::Queue;
-use crate::random::Random;
 use crate::run;
 use crate::site::Site;
 use crate::workload::{Message, Workload};
@@ -25,27 +24,16 @@ use crate::workload::{Message, Workload};
 const TRIES: u64 = 3;
 /// How long the agent may take to come to its kill point.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Files that have not come by then come in a later life.
-const REST: Duration = Duration::from_secs(3);
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(1);
-
-/// A kill that brings a fault to light.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Strike {
-    /// The agent's own, at a passage of a named point.
-    At(&'static str),
-    /// From outside, so many times, each at a random moment of a life.
-    Random(usize),
-}
 
 /// A fault and what must be seen of it.
 #[derive(Clone, Copy, Debug)]
 struct Case {
     /// The fault; empty for a control.
     fault: &'static str,
-    /// The kills that bring it to light.
-    strikes: &'static [Strike],
+    /// The kills that bring it to light: the agent's own, each at a passage of a named point.
+    strikes: &'static [&'static str],
     /// Any of these convicts it; none for a control, which must be clean.
     by: &'static [Check],
     /// Vehicles: few of them make long lanes.
@@ -54,8 +42,8 @@ struct Case {
     rate: Option<u32>,
 }
 
-const BEFORE_COMMIT: &[Strike] = &[Strike::At("kill:before-commit:3")];
-const AROUND_SETTLE: &[Strike] = &[Strike::At("kill:after-settle:3"), Strike::Random(6)];
+const BEFORE_COMMIT: &[&str] = &["kill:before-commit:3"];
+const AROUND_SEND: &[&str] = &["kill:before-send:3", "kill:after-settle:3"];
 
 const CONTROL: Case = Case { fault: "", strikes: &[], by: &[], vins: 40, rate: None };
 
@@ -63,14 +51,9 @@ const CASES: [Case; 8] = [
     CONTROL,
     Case { vins: 4, rate: Some(1500), ..CONTROL },
     Case { strikes: BEFORE_COMMIT, ..CONTROL },
-    Case { strikes: AROUND_SETTLE, ..CONTROL },
+    Case { strikes: AROUND_SEND, ..CONTROL },
     Case { fault: "ack-before-commit", strikes: BEFORE_COMMIT, by: &[Check::Missing], ..CONTROL },
-    Case {
-        fault: "settle-before-rename",
-        strikes: AROUND_SETTLE,
-        by: &[Check::Missing],
-        ..CONTROL
-    },
+    Case { fault: "settle-before-rename", strikes: AROUND_SEND, by: &[Check::Missing], ..CONTROL },
     Case {
         fault: "skip-duplicate-check",
         by: &[Check::Doubled, Check::Unexpected, Check::ChangedContent],
@@ -157,7 +140,7 @@ async fn run_case(trial: &Trial, case: Case, seed: u64) -> Result<(Judgement, us
     let site = Site::new(&queue)?;
     let messages = Workload::new(trial.events, case.vins, seed).messages();
     let stage = Stage { agent: &trial.agent, site: &site, case, due: run::due(&messages) };
-    let evidence = stage.play(&messages, Random::seeded(seed)).await;
+    let evidence = stage.play(&messages).await;
     let deleted = queue.delete().await;
     let evidence = evidence?;
     deleted?;
@@ -174,7 +157,7 @@ struct Stage<'a> {
 
 impl Stage<'_> {
     /// A life for every kill, then one that may finish; the fault is in all of them.
-    async fn play(&self, messages: &[Message], mut random: Random) -> Result<Evidence> {
+    async fn play(&self, messages: &[Message]) -> Result<Evidence> {
         let consumer = Consumer::start(&self.site.out())?;
         let (queue, rate) = (self.site.queue().clone(), self.case.rate);
         let work = messages.to_vec();
@@ -183,15 +166,8 @@ impl Stage<'_> {
             publisher.publish(&work).await.map(|()| publisher)
         });
         let mut kills = Vec::new();
-        for strike in self.case.strikes {
-            match *strike {
-                Strike::At(kill) => kills.push(self.life_to_point(kill).await?),
-                Strike::Random(times) => {
-                    for _ in 0..times {
-                        kills.push(self.random_life(&consumer, &mut random).await?);
-                    }
-                }
-            }
+        for kill in self.case.strikes {
+            kills.push(self.life_to_point(kill).await?);
         }
         let mut agent = Agent::start(self.agent, self.site, self.case.fault)?;
         agent.ready(START).await?;
@@ -218,20 +194,5 @@ impl Stage<'_> {
                 None => sleep(LOOK).await,
             }
         }
-    }
-
-    /// A life that is ended from outside while files appear.
-    async fn random_life(&self, consumer: &Consumer, random: &mut Random) -> Result<Micros> {
-        let mut agent = Agent::start(self.agent, self.site, self.case.fault)?;
-        agent.ready(START).await?;
-        let enough = consumer.taken() + random.below(self.due / 10);
-        let deadline = Instant::now() + REST;
-        while consumer.taken() < enough && Instant::now() < deadline {
-            sleep(LOOK).await;
-        }
-        // The delay is the experiment: the moment of the kill is to be random.
-        sleep(Duration::from_micros(random.bits() % 5000)).await;
-        agent.kill()?;
-        Ok(evidence::now())
     }
 }
