@@ -626,6 +626,29 @@ fn an_unreadable_file_waits_until_it_may_be_read() {
     });
 }
 
+#[test]
+fn what_became_of_a_file_is_told_when_it_is_gone() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let ask = |name: &str| {
+            let asked = command(&site, &["files", "explain", name]).output().unwrap();
+            (asked.status.code(), String::from_utf8(asked.stdout).unwrap())
+        };
+        site.write("a.idoc", &[idoc(1, "ZCUST"), idoc(2, "ZOTHER")].concat());
+        let mut agent = run(&site);
+        until("it is done", || site.path("done/a.idoc").is_file()).await;
+        agent.0.kill().unwrap();
+        let (code, said) = ask("in/a.idoc");
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("ended") && said.contains("2 IDocs, 0 known before"), "{said}");
+        let trail = command(&site, &["trail", "a.idoc"]).output().unwrap();
+        assert!(String::from_utf8_lossy(&trail.stdout).contains("files explain FOLDER/a.idoc"));
+        let (code, said) = ask("in/b.idoc");
+        assert_eq!(code, Some(1));
+        assert!(said.contains("b.idoc is not there, and no file of this name"), "{said}");
+    });
+}
+
 // --- many and large ---------------------------------------------------------------------------
 
 #[test]

@@ -15,7 +15,7 @@ use crate::cli::args::Explain;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load::Written;
 use crate::config::{FolderSource, SourceKind};
-use crate::journal::{FileRow, Journal, network_fs};
+use crate::journal::{FileOutcome, FileRow, Journal, Reader, network_fs};
 use crate::source::folder::judge::{Completeness, Settings, Waiting};
 use crate::source::folder::look::{Look, Observer, WORK};
 use crate::source::folder::place;
@@ -23,12 +23,17 @@ use crate::source::folder::place;
 /// The longest that the second look is waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// Files of one name that are shown when they are gone.
+const MOST_ENDED: u32 = 5;
+/// Failed events that are named for one file.
+const MOST_EVENTS: usize = 5;
+
 /// One file, as JSON shows it.
 #[derive(Serialize)]
 struct Explained {
     file: String,
     bytes: u64,
-    /// `taken`, `waiting`, `left-alone` or `in-work`.
+    /// `taken`, `waiting`, `left-alone`, `in-work`, or of one that is gone `ended`.
     state: &'static str,
     reason: &'static str,
     explanation: String,
@@ -56,7 +61,11 @@ pub(super) fn explain(
     let mut looks = look_twice(&asked.folder, &settings, clock)?;
     looks.retain(|look| asked.only.as_ref().is_none_or(|only| *only == look.name));
     let mut explained: Vec<_> = looks.iter().map(explained).collect();
-    explained.extend(in_work(&written, &asked));
+    let journal = Journal::open_read_only(&agent::journal_options(&written).path).ok();
+    explained.extend(in_work(journal.as_ref(), &asked));
+    if explained.is_empty() {
+        explained.extend(ended(journal.as_ref(), &asked));
+    }
     if options.json {
         explained.iter().try_for_each(|file| output::json_line(out, file))?;
     } else {
@@ -136,9 +145,9 @@ fn explained(look: &Look) -> Explained {
 }
 
 /// What the journal says of files that are in work; nothing where there is no journal yet.
-fn in_work(written: &Written, asked: &Asked<'_>) -> Vec<Explained> {
-    let journal = Journal::open_read_only(&agent::journal_options(written).path);
-    let rows = journal.and_then(|journal| journal.open_files(asked.source)).unwrap_or_default();
+fn in_work(journal: Option<&Reader>, asked: &Asked<'_>) -> Vec<Explained> {
+    let rows = journal.and_then(|journal| journal.open_files(asked.source).ok());
+    let rows = rows.unwrap_or_default();
     let Ok(entries) = std::fs::read_dir(asked.folder.join(WORK)) else { return Vec::new() };
     let mut explained = Vec::new();
     for entry in entries.flatten() {
@@ -164,6 +173,30 @@ fn progress(row: &FileRow) -> String {
     format!("{next_index} of {documents} IDocs are in the journal ({percent} %), {failed} failed")
 }
 
+/// What became of a file that is not there any more, the newest of its name first.
+fn ended(journal: Option<&Reader>, asked: &Asked<'_>) -> Vec<Explained> {
+    let Some((journal, name)) = journal.zip(asked.only.as_deref()) else { return Vec::new() };
+    let rows = journal.ended_files(asked.source, name, MOST_ENDED).unwrap_or_default();
+    let explained = |row: FileRow| {
+        let outcome = row.outcome.map_or("", FileOutcome::as_str);
+        let FileRow { begun, documents, duplicates, failed, .. } = row;
+        let mut explanation = match row.outcome {
+            Some(FileOutcome::Rejected) => format!("{begun}: rejected as a whole, see rejected/"),
+            Some(FileOutcome::Vanished) => format!("{begun}: taken away by somebody else"),
+            _ => format!("{begun}: {documents} IDocs, {duplicates} known before, {failed} failed"),
+        };
+        let failures = journal.file_failures(row.file).unwrap_or_default();
+        let events = failures.iter().take(MOST_EVENTS).map(|part| part.event.to_string());
+        let events: Vec<_> = events.collect();
+        if !events.is_empty() {
+            let more = if failures.len() > events.len() { " and more" } else { "" };
+            explanation += &format!(" (events {}{more}), see rejected/", events.join(", "));
+        }
+        Explained { file: row.name, bytes: row.size, state: "ended", reason: outcome, explanation }
+    };
+    rows.into_iter().map(explained).collect()
+}
+
 fn show(asked: &Asked<'_>, files: &[Explained], out: &mut dyn Write) -> Result<(), CliError> {
     let (source, folder) = (asked.source, asked.folder.display());
     match place::owner(&asked.folder) {
@@ -175,6 +208,10 @@ fn show(asked: &Asked<'_>, files: &[Explained], out: &mut dyn Write) -> Result<(
         vec![file.file.clone(), file.bytes.to_string(), state, text]
     };
     let rows: Vec<_> = files.iter().map(row).collect();
+    if let Some(only) = asked.only.as_ref().filter(|_| files.is_empty()) {
+        writeln!(out, "{only} is not there, and no file of this name was taken before")?;
+        return Ok(());
+    }
     output::table(out, &["file", "bytes", "state", "why"], &rows)?;
     Ok(())
 }

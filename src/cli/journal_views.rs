@@ -25,6 +25,13 @@ pub(super) fn trail(config: &Path, options: &Trail, out: &mut dyn Write) -> Resu
     }
     if stories.is_empty() && !options.json {
         writeln!(out, "nothing is known about {}", options.word)?;
+        if options.word.contains('.') {
+            writeln!(
+                out,
+                "of a file that was dropped: waybill files explain FOLDER/{}",
+                options.word
+            )?;
+        }
     }
     Ok(found(stories.is_empty()))
 }

@@ -276,6 +276,26 @@ impl Reader {
         self.read(|connection| file_rows(connection, &sql, source))
     }
 
+    /// The newest files of a source that had a name and have ended, at most `most` of them.
+    pub fn ended_files(
+        &self,
+        source: &str,
+        name: &str,
+        most: u32,
+    ) -> Result<Vec<FileRow>, JournalError> {
+        self.read(|connection| {
+            let Some(source) = name_number(connection, source)? else { return Ok(Vec::new()) };
+            // Without an index: there are few files beside events, and only a person asks.
+            let sql = format!(
+                "SELECT {FILE} FROM files WHERE source = ?1 AND name = ?2 AND ended IS NOT NULL
+                 ORDER BY id DESC LIMIT ?3"
+            );
+            let mut statement = connection.prepare(&sql)?;
+            let rows = statement.query_map(params![source, name, most], file_row)?;
+            Ok(rows.collect::<Result<_, _>>()?)
+        })
+    }
+
     /// The newest ended file of a source with these bytes: it was dropped before.
     pub fn file_before(
         &self,
