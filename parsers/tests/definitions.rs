@@ -604,3 +604,34 @@ fn no_cut_or_mutation_breaks_an_import_or_a_definition() {
         }
     }
 }
+
+#[test]
+fn names_that_look_like_something_else_and_descriptions_with_controls_read_back() {
+    // Found by the fuzz target `definitions`.
+    let text = "waybill-edi 1\nx12 '004 010' profile\nmessage '#1' : a\u{1}b \u{1}\n 'group' 0..2\n \
+                group 'group'\n  ': '\n element\nsegment 'it''s' : \u{1}name\n '' 0..1\n";
+    let read = read_definition(text.as_bytes()).unwrap();
+    let items = &read.messages["#1"].items;
+    let groups: Vec<_> = items.iter().map(|item| (item.name.as_str(), item.is_group())).collect();
+    assert_eq!(groups, [("group", false), ("group", true), (": ", false), ("element", false)]);
+    assert_eq!(read.messages["#1"].text, "a b");
+    assert_eq!(read_definition(write_definition(&read).as_bytes()).unwrap(), read);
+}
+
+#[test]
+fn rows_that_cannot_be_written_are_not_imported() {
+    let json = r#"{"Release": "00401",
+        "DocumentTypes": {
+            "1": {"TransactionSet": [{"Id": "S\u0001"}]},
+            "2": {"TransactionSet": [{"Id": "ST", "Min": 3, "Max": 2}]},
+            "a\u0002": {"TransactionSet": []},
+            "4": {"TransactionSet": [{"Id": "group"}]}
+        },
+        "Segments": {"A\nB": {"Elements": []}}}"#;
+    let imported = x12(&[SourceFile { name: "r.json", bytes: json.as_bytes() }]).unwrap();
+    let codes: Vec<_> = imported.problems.iter().map(|problem| problem.problem.code).collect();
+    assert_eq!(codes, ["bad-number", "bad-number", "no-name", "no-name"]);
+    assert_eq!(imported.definition.messages.keys().collect::<Vec<_>>(), ["4"]);
+    let text = write_definition(&imported.definition);
+    assert_eq!(read_definition(text.as_bytes()).unwrap(), imported.definition);
+}

@@ -209,3 +209,23 @@ fn acknowledgements_of_both_kinds_read_back() {
         );
     }
 }
+
+#[test]
+fn an_answer_has_the_separators_of_the_interchange_though_they_are_above_ascii() {
+    let input = good().replace('~', "\u{a7}").replace('*', "\u{f7}");
+    let bytes: Vec<u8> = input.chars().map(|c| u8::try_from(c).unwrap()).collect();
+    let mut acks = Acks::new();
+    let mut out = Vec::new();
+    for part in Reader::new(bytes.as_slice(), ReadOptions::default()) {
+        let Some(document) = acks.part(&part.unwrap(), &options()) else { continue };
+        if document.root().name() == "997" {
+            let mut writer = Writer::new(WriteOptions::default(), &mut out);
+            assert_eq!(writer.set(&document), vec![]);
+            assert_eq!(writer.finish(), vec![]);
+        }
+    }
+    assert_eq!((out[3], out[105]), (0xf7, 0xa7));
+    let read = Reader::new(out.as_slice(), ReadOptions::default());
+    let sets: Vec<_> = read.filter_map(|part| part.unwrap().into_message()).collect();
+    assert_eq!(read_ack(&sets[0].document).unwrap().status, Status::Accepted);
+}

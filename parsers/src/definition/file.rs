@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use crate::definition::file_write::{GROUP, description};
 use crate::definition::model::{
     ANY_NUMBER, Class, Composite, Definition, ElementForm, Item, Message, Segment, Standard, Use,
 };
@@ -63,6 +64,8 @@ struct Reader {
 /// The words of a line, and the description behind ` : `.
 struct Line {
     indent: usize,
+    /// Whether the first word stands in quotes, so that it is a name.
+    is_quoted: bool,
     words: VecDeque<String>,
     text: String,
 }
@@ -115,14 +118,15 @@ impl Reader {
 
     fn split(&mut self, line: &str, indent: usize) -> Line {
         let (rest, words) = words(line).unwrap_or((line, Vec::new()));
+        let is_quoted = line.trim_start().starts_with('\'');
         let words = words.into_iter().map(|word| word.text).collect();
         let mut text = String::new();
         match rest.chars().next() {
             None | Some('#') => {}
-            Some(':') => rest.trim_start_matches(':').trim().clone_into(&mut text),
+            Some(':') => text = description(rest.trim_start_matches(':')),
             Some(_) => self.problem("bad-quote", "`'` is not closed"),
         }
-        Line { indent, words, text }
+        Line { indent, is_quoted, words, text }
     }
 
     fn line(&mut self, mut line: Line) {
@@ -245,7 +249,7 @@ impl Reader {
             return self.problem("too-deep", format!("at most {DEEPEST} levels of groups"));
         }
         self.groups.truncate(depth);
-        let is_group = first == "group";
+        let is_group = first == GROUP && !line.is_quoted;
         let name = if is_group { line.word() } else { first };
         let Some((min, max)) = self.occurrence(&line.word()) else { return };
         self.rest(&line);

@@ -4,28 +4,33 @@ use crate::definition::model::{
     ANY_NUMBER, Class, Definition, ElementForm, Item, Message, Standard, Use,
 };
 
-/// Writes a definition file. Reading it again gives an equal definition.
+/// The word before the name of a group; a segment of this name stands in quotes.
+pub(super) const GROUP: &str = "group";
+
+/// Writes a definition file. Reading it again gives an equal definition, but for control characters
+/// in descriptions, which become blanks, and blanks around them. A definition without a release has
+/// no file that could be read.
 pub fn write_definition(definition: &Definition) -> String {
     let Definition { standard, release, is_profile, .. } = definition;
     let profile = if *is_profile { " profile" } else { "" };
-    let mut out = format!("waybill-edi 1\n{} {release}{profile}\n", standard.name());
+    let mut out = format!("waybill-edi 1\n{} {}{profile}\n", standard.name(), quoted(release));
     for (name, message) in &definition.messages {
-        out += &format!("message {name}");
+        out += &format!("message {}", quoted(name));
         end_line(&mut out, &message.text);
         items(message, &mut out);
     }
     for (tag, segment) in &definition.segments {
-        out += &format!("segment {tag}");
+        out += &format!("segment {}", quoted(tag));
         end_line(&mut out, &segment.text);
         segment.uses.iter().for_each(|place| write_use(place, &mut out));
     }
     for (id, composite) in &definition.composites {
-        out += &format!("composite {id}");
+        out += &format!("composite {}", quoted(id));
         end_line(&mut out, &composite.text);
         composite.uses.iter().for_each(|place| write_use(place, &mut out));
     }
     for (id, element) in &definition.elements {
-        out += &format!("element {id} {}", form(element, *standard));
+        out += &format!("element {} {}", quoted(id), form(element, *standard));
         end_line(&mut out, &element.text);
         for (code, text) in &element.codes {
             out += &format!(" = {}", quoted(code));
@@ -44,8 +49,12 @@ fn items(message: &Message, out: &mut String) {
             parent = message.items.get(at).and_then(|group| group.parent);
         }
         let Item { name, min, max, .. } = item;
-        let word = if item.is_group() { "group " } else { "" };
-        *out += &format!("{:depth$}{word}{}", "", quoted(name));
+        *out += &" ".repeat(depth);
+        if item.is_group() {
+            *out += GROUP;
+            out.push(' ');
+        }
+        *out += &quoted(name);
         occurrence(*min, *max, out);
         out.push('\n');
     }
@@ -86,17 +95,24 @@ fn form(element: &ElementForm, standard: Standard) -> String {
 }
 
 fn end_line(out: &mut String, text: &str) {
-    let text = text.trim();
+    let text = description(text);
     if !text.is_empty() {
         *out += " : ";
-        out.extend(text.chars().map(|c| if c.is_control() { ' ' } else { c }));
+        *out += &text;
     }
     out.push('\n');
 }
 
+/// A description as it stands on a line.
+pub(super) fn description(text: &str) -> String {
+    let blanked: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    blanked.trim().to_owned()
+}
+
+/// A name or value; in quotes where it could be taken for something else.
 fn quoted(value: &str) -> String {
     let plain = |c: char| !c.is_whitespace() && !matches!(c, '\'' | ':' | '#');
-    if !value.is_empty() && value.chars().all(plain) {
+    if !matches!(value, "" | GROUP) && value.chars().all(plain) {
         return value.to_owned();
     }
     format!("'{}'", value.replace('\'', "''"))

@@ -71,10 +71,11 @@ impl<'o> Writer<'o> {
     /// # Errors
     ///
     /// Every problem, all of them errors; nothing of the message is then written. Codes:
-    /// `missing-segment`, `missing-element`, `not-a-segment`, `separator-in-data`,
-    /// `control-character`, `unknown-character`, `unknown-syntax`, `ambiguous-separators`,
-    /// `number-notation`, `no-repetition`, `too-deep`, `mixed-groups`, and those of the form of
-    /// service segments: `too-long`, `too-short`, `wrong-type`, `too-many-elements`.
+    /// `missing-segment`, `missing-element`, `not-a-segment`, `service-segment`,
+    /// `separator-in-data`, `control-character`, `unknown-character`, `unknown-syntax`,
+    /// `ambiguous-separators`, `number-notation`, `no-repetition`, `too-deep`, `mixed-groups`, and
+    /// those of the form of service segments: `too-long`, `too-short`, `wrong-type`,
+    /// `too-many-elements`.
     pub fn message(&mut self, document: &Document) -> Vec<Problem> {
         let root = document.root();
         let envelope = root.child(ENVELOPE);
@@ -252,6 +253,9 @@ impl<'o> Writer<'o> {
         for child in parent.children() {
             match (child.kind(), child.name()) {
                 (_, ENVELOPE | "UNH" | "UNT") => {}
+                (Kind::Segment, name @ ("UNA" | "UNB" | "UNG" | "UNE" | "UNZ" | "UNO")) => {
+                    self.output.problem("service-segment", name, "stands inside of a message");
+                }
                 (Kind::Segment, _) => self.output.put(child),
                 (Kind::Group | Kind::List, _) => self.children(child),
                 (Kind::Null, _) => {}

@@ -13,7 +13,7 @@ pub(super) const WIDTHS: [usize; 16] = [2, 10, 2, 10, 2, 15, 2, 15, 6, 4, 1, 5, 
 pub(super) const REPETITION_SINCE: u32 = 402;
 
 /// The attribute of an envelope that keeps what ISA itself does not hold: the element separator
-/// and the segment terminator, `*~`.
+/// and the segment terminator, `*~`, a character for each byte.
 pub(super) const SEPARATORS: &str = "separators";
 
 /// A header that was read.
@@ -130,7 +130,11 @@ impl Header {
                 *slot = *byte;
             }
             self.length += more;
-            self.fault(rules::TERMINATOR, at, "a segment terminator of several bytes");
+            let message = match more {
+                0 => "a segment terminator that is not ASCII",
+                _ => "a segment terminator of several bytes",
+            };
+            self.fault(rules::TERMINATOR, at, message);
         }
     }
 
@@ -143,7 +147,9 @@ impl Header {
     pub(super) fn put(&self, builder: &mut Builder) {
         let mut outer = vec![self.separators.element, self.separators.terminator];
         outer.extend_from_slice(self.separators.tail_bytes());
-        builder.put(Kind::Attribute, SEPARATORS, &String::from_utf8_lossy(&outer), 0);
+        // Not as UTF-8: a terminator of another character set would be lost.
+        let outer: String = outer.into_iter().map(char::from).collect();
+        builder.put(Kind::Attribute, SEPARATORS, &outer, 0);
         builder.open(Kind::Segment, "ISA", 0);
         for (text, at) in &self.elements {
             builder.put(Kind::Field, "", text, *at);

@@ -70,9 +70,9 @@ impl<'o> Writer<'o> {
     /// # Errors
     ///
     /// Every problem, all of them errors; nothing of the set is then written. Codes:
-    /// `missing-segment`, `missing-element`, `not-a-segment`, `too-long`, `separator-in-data`,
-    /// `control-character`, `unknown-character`, `ambiguous-separators`, `number-notation`,
-    /// `no-repetition`, `too-deep`.
+    /// `missing-segment`, `missing-element`, `not-a-segment`, `service-segment`, `too-long`,
+    /// `separator-in-data`, `control-character`, `unknown-character`, `ambiguous-separators`,
+    /// `number-notation`, `no-repetition`, `too-deep`.
     pub fn set(&mut self, document: &Document) -> Vec<Problem> {
         let root = document.root();
         let envelope = root.child(ENVELOPE);
@@ -171,27 +171,20 @@ impl<'o> Writer<'o> {
     /// What the envelope and the options say together.
     fn separators_of(&self, envelope: Node<'_>, isa: Node<'_>) -> Separators {
         let mut separators = self.options.separators;
-        if let [element, terminator, tail @ ..] =
-            envelope.child(SEPARATORS).map_or("", Node::text).as_bytes()
-        {
+        let outer = envelope.child(SEPARATORS).map_or("", Node::text);
+        let outer: Vec<u8> = outer.chars().flat_map(u8::try_from).collect();
+        if let [element, terminator, tail @ ..] = outer.as_slice() {
             (separators.element, separators.terminator) = (*element, *terminator);
             for (slot, byte) in separators.tail.iter_mut().zip(tail) {
                 *slot = *byte;
             }
         }
-        if let [component] = text(isa, 15).as_bytes() {
-            separators.component = *component;
-        }
+        separators.component = byte(text(isa, 15)).unwrap_or(separators.component);
         let version: u32 = text(isa, 11).parse().unwrap_or(0);
-        separators.repetition = match text(isa, 10).as_bytes() {
-            [byte] if version >= REPETITION_SINCE && !byte.is_ascii_alphanumeric() => Some(*byte),
-            _ => None,
-        };
+        let repetition = byte(text(isa, 10)).filter(|byte| !byte.is_ascii_alphanumeric());
+        separators.repetition = repetition.filter(|_| version >= REPETITION_SINCE);
         let isx = envelope.child("ISX").map_or("", |isx| text(isx, 0));
-        separators.release = match isx.as_bytes() {
-            [byte] if version >= RELEASE_SINCE => Some(*byte),
-            _ => None,
-        };
+        separators.release = byte(isx).filter(|_| version >= RELEASE_SINCE);
         separators
     }
 
@@ -211,7 +204,8 @@ impl<'o> Writer<'o> {
                 self.output.problem("too-long", &path(), &message);
                 continue;
             };
-            if !value.is_ascii() || value.bytes().any(|b| b == separators.element || b < b' ') {
+            let is_special = |b| b == separators.element || b == separators.terminator || b < b' ';
+            if !value.is_ascii() || value.bytes().any(is_special) {
                 let message = "data holds a separator, and there is no release character";
                 self.output.problem("separator-in-data", &path(), message);
                 continue;
@@ -265,6 +259,9 @@ impl<'o> Writer<'o> {
         for child in parent.children() {
             match (child.kind(), child.name()) {
                 (_, ENVELOPE | "ST" | "SE") => {}
+                (Kind::Segment, name @ ("ISA" | "GS" | "GE" | "IEA")) => {
+                    self.output.problem("service-segment", name, "stands inside of a set");
+                }
                 (Kind::Segment, "BIN") => self.put_binary(child, 0),
                 (Kind::Segment, "BDS") => self.put_binary(child, 1),
                 (Kind::Segment, _) => self.output.put(child),
@@ -314,6 +311,13 @@ impl<'o> Writer<'o> {
             self.output.trailer(b"IEA", open.count, &format!("{:0>9}", open.reference));
         }
     }
+}
+
+/// A separator that an element names: one character, which stands for one byte.
+fn byte(text: &str) -> Option<u8> {
+    let mut chars = text.chars();
+    let byte = u8::try_from(chars.next()?).ok()?;
+    chars.next().is_none().then_some(byte)
 }
 
 /// An element of a segment, from 0.

@@ -78,6 +78,10 @@ struct Release<'a> {
 }
 
 impl Release<'_> {
+    fn unnamed(&self, node: Node<'_>, faults: &mut Faults<'_>) {
+        faults.push("no-name", self.line(node), "a name is empty or has control characters");
+    }
+
     fn line(&self, node: Node<'_>) -> usize {
         let place = Place::in_text(self.file.bytes, node.offset());
         usize::try_from(place.line).unwrap_or(0)
@@ -86,7 +90,7 @@ impl Release<'_> {
     /// Reads a file; returns how many sets it has.
     fn read(&mut self, document: &Document, faults: &mut Faults<'_>) -> usize {
         let root = document.root();
-        let release = version(text(root, "Release"));
+        let release = version(name(text(root, "Release")).unwrap_or_default());
         if self.definition.release.is_empty() {
             self.definition.release = release;
         } else if !release.is_empty() && release != self.definition.release {
@@ -94,16 +98,23 @@ impl Release<'_> {
             faults.push("several-releases", 1, message);
         }
         for segment in members(root, "Segments") {
+            let Some(tag) = name(segment.name()) else {
+                self.unnamed(segment, faults);
+                continue;
+            };
             let uses = self.uses(segment, "Elements", faults);
             let text = text(segment, "Desc").to_owned();
-            self.definition.segments.insert(segment.name().to_owned(), Segment { text, uses });
+            self.definition.segments.insert(tag.to_owned(), Segment { text, uses });
         }
         let mut count = 0;
         for set in members(root, "DocumentTypes") {
             count += 1;
             let (_, own) = set.name().rsplit_once('_').unwrap_or(("", set.name()));
-            let kind = Some(text(set, "DocumentType")).filter(|kind| !kind.is_empty());
-            let kind = kind.unwrap_or(own).to_owned();
+            let Some(kind) = name(text(set, "DocumentType")).or_else(|| name(own)) else {
+                self.unnamed(set, faults);
+                continue;
+            };
+            let kind = kind.to_owned();
             let mut message = Message { text: text(set, "Desc").to_owned(), items: Vec::new() };
             let is_good = match set.child("TransactionSet") {
                 Some(rows) => self.items(rows, (None, 0), &mut message, faults),
@@ -130,9 +141,9 @@ impl Release<'_> {
     ) -> bool {
         let mut is_good = true;
         for row in rows.children() {
-            let name = text(row, "Id").to_owned();
-            let (min, max) = (number(row, "Min"), number(row, "Max"));
-            let (Some(min), Some(max), false) = (min, max, name.is_empty()) else {
+            let range = number(row, "Min").zip(number(row, "Max").map(|max| max.max(1)));
+            let range = range.filter(|(min, max)| min <= max);
+            let Some((name, (min, max))) = name(text(row, "Id")).zip(range) else {
                 let message = "a row needs an Id, and numbers as Min and Max";
                 faults.push("bad-number", self.line(row), message);
                 is_good = false;
@@ -141,7 +152,7 @@ impl Release<'_> {
             let at = message.items.len();
             let inner = row.child("Loop");
             let end = if inner.is_some() { at + 1 } else { 0 };
-            message.items.push(Item { name, min, max: max.max(1), parent, end });
+            message.items.push(Item { name: name.to_owned(), min, max, parent, end });
             let Some(inner) = inner else { continue };
             if depth >= DEEPEST {
                 let message = format!("at most {DEEPEST} levels of loops");
@@ -168,7 +179,7 @@ impl Release<'_> {
         for (at, row) in rows.into_iter().enumerate() {
             let desc = text(row, "Desc").to_owned();
             let own = format!("{}{:02}", holder.name(), at + 1);
-            let id = Some(text(row, "Id")).filter(|id| !id.is_empty()).unwrap_or(&own).to_owned();
+            let id = name(text(row, "Id")).unwrap_or(&own).to_owned();
             let is_composite = row.child("Components").is_some();
             let known = if is_composite {
                 let uses = self.uses(row, "Components", faults);
@@ -208,8 +219,8 @@ impl Release<'_> {
         let list = text(row, "QualifierRef");
         let lists = self.lists.iter().flat_map(|document| members(document.root(), "Qualifiers"));
         for list in lists.filter(|known| known.name() == list) {
-            let codes =
-                list.children().map(|code| (code.name().to_owned(), code.text().to_owned()));
+            let codes = list.children().filter(|code| is_printable(code.name()));
+            let codes = codes.map(|code| (code.name().to_owned(), code.text().to_owned()));
             element.codes.extend(codes);
         }
         element.sort_codes();
@@ -241,6 +252,15 @@ fn members<'d>(root: Node<'d>, member: &str) -> impl Iterator<Item = Node<'d>> {
         .filter(|node| node.kind() == Kind::Group)
         .into_iter()
         .flat_map(Node::children)
+}
+
+/// A text that can name something.
+fn name(text: &str) -> Option<&str> {
+    Some(text).filter(|text| !text.is_empty() && is_printable(text))
+}
+
+fn is_printable(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 fn text<'d>(node: Node<'d>, member: &str) -> &'d str {

@@ -49,6 +49,10 @@ pub(super) fn read(text: &str, faults: &mut Faults<'_>) -> MessageFile {
         faults.push("no-trailer", lines.len(), "the segment table has no trailer");
         is_good = false;
     }
+    if kind.is_empty() {
+        faults.push("no-name", 1, "the message has no name");
+        is_good = false;
+    }
     let message = Message { text: title(&lines, &kind), items: table.items };
     MessageFile { name: kind, release, message: is_good.then_some(message) }
 }

@@ -28,7 +28,7 @@ use crate::definition::model::{Definition, Standard};
 /// # Errors
 ///
 /// Where no message was found. Problems of single messages do not end an import: those messages are
-/// left out. Codes: `no-message`, `no-table`, `no-status`, `group-lines`, `no-group`, `no-trailer`,
+/// left out. Codes: `no-message`, `no-name`, `no-table`, `no-status`, `group-lines`, `no-group`, `no-trailer`,
 /// `unknown-segment`, `unknown-element`, `no-form`.
 pub fn edifact(files: &[SourceFile<'_>]) -> Result<Imported, Vec<ImportProblem>> {
     let mut definition = Definition::new(Standard::Edifact, "");

@@ -16,17 +16,18 @@ pub(super) enum FileKind {
     Codes,
 }
 
-/// The text of a file.
+/// The text of a file. Control characters are blanks: none of them means anything but a line end.
 pub(super) fn decode(bytes: &[u8]) -> String {
+    let plain = |c: char| if c.is_control() && c != '\n' { ' ' } else { c };
     if let Ok(text) = std::str::from_utf8(bytes) {
-        return text.to_owned();
+        return text.chars().map(plain).collect();
     }
     let table: Vec<char> = CODE_PAGE_437.chars().collect();
     let character = |byte: &u8| match usize::from(*byte).checked_sub(0x80) {
         None => char::from(*byte),
         Some(at) => table.get(at).copied().unwrap_or('\u{fffd}'),
     };
-    bytes.iter().map(character).collect()
+    bytes.iter().map(character).map(plain).collect()
 }
 
 /// What the headings of a file say that it is.
