@@ -1,19 +1,12 @@
 //! The files of a zip, and of the zips inside of it.
 //!
-//! As much of the format as directories of the United Nations need: stored and deflated entries by
-//! the central directory, with their check sums. What is larger than the limits is refused before it
-//! is unpacked.
+//! Nothing is written to a disk: names only stand in problems. What is larger than the limits, or
+//! unpacks to more than it says, is refused while it is unpacked.
 
-use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use std::io::{Cursor, Read};
 
-/// Bytes of one unpacked file.
-const LARGEST_FILE: usize = 64 << 20;
-/// Bytes of all unpacked files.
-const LARGEST_ARCHIVE: usize = 512 << 20;
-/// Files in an archive, with those of the archives in it.
-const MOST_FILES: usize = 20_000;
-/// Archives inside of archives.
-const DEEPEST: usize = 3;
+use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 /// A file of an archive.
 #[derive(Debug)]
@@ -23,31 +16,49 @@ pub(super) struct Entry {
     pub(super) bytes: Vec<u8>,
 }
 
+/// What an import unpacks at all.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Bytes of one unpacked file.
+    file: u64,
+    /// Bytes of all unpacked files.
+    all: u64,
+    /// Files and folders in an archive, with those of the archives in it.
+    entries: usize,
+    /// Archives inside of archives.
+    depth: usize,
+    /// Bytes of a name, with those of the archives around it.
+    name: usize,
+}
+
+/// The largest directory of the United Nations has 30 MB in 250 files.
+const LIMITS: Limits =
+    Limits { file: 64 << 20, all: 512 << 20, entries: 20_000, depth: 3, name: 1000 };
+
 /// Why an archive cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ArchiveError {
-    #[error("no zip archive: its directory is not there")]
-    NoDirectory,
-    #[error("{0}: the directory of the archive is broken")]
+    #[error("{0}: no zip archive, or a broken one")]
     Broken(String),
-    #[error("{0}: packed by method {1}; only stored and deflated files are read")]
-    Method(String, u16),
-    #[error("{0}: cannot be unpacked")]
+    #[error("{0}: packed or encrypted in a way that is not read; stored and deflated files are")]
+    Method(String),
+    #[error("{0}: cannot be unpacked, or is not what its check sum says")]
     Packed(String),
-    #[error("{0}: its check sum is not the one of the archive")]
-    Sum(String),
     #[error("{0}: larger than the limits of an import")]
     TooLarge(String),
+    #[error("{0}: more files than an import takes")]
+    TooMany(String),
     #[error("{0}: archives in archives in archives")]
     TooDeep(String),
+    #[error("{0}: a file in it has a name that is no path inside of an archive")]
+    Name(String),
 }
 
-/// Unpacks every file; folders are left out.
-pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<Entry>, ArchiveError> {
-    let mut entries = Vec::new();
-    let mut left = LARGEST_ARCHIVE;
-    append(bytes, "", (0, &mut left), &mut entries)?;
-    Ok(entries)
+/// Unpacks every file; folders are left out. `name` is that of the archive, for errors.
+pub(super) fn unpack(name: &str, bytes: &[u8]) -> Result<Vec<Entry>, ArchiveError> {
+    let mut unpacking = Unpacking { limits: LIMITS, seen: 0, entries: Vec::new() };
+    unpacking.append(bytes, name, "", 0)?;
+    Ok(unpacking.entries)
 }
 
 /// Whether these are the first bytes of a zip.
@@ -55,168 +66,207 @@ pub(super) fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-fn append(
-    bytes: &[u8],
-    path: &str,
-    (depth, left): (usize, &mut usize),
-    entries: &mut Vec<Entry>,
-) -> Result<(), ArchiveError> {
-    if depth > DEEPEST {
-        return Err(ArchiveError::TooDeep(path.to_owned()));
-    }
-    let broken = || ArchiveError::Broken(path.to_owned());
-    let end = bytes.windows(4).rposition(|four| four == b"PK\x05\x06");
-    let end = end.ok_or(ArchiveError::NoDirectory)?;
-    let count = short(bytes, end + 10).ok_or_else(broken)?;
-    let mut at = long(bytes, end + 16).ok_or_else(broken)?;
-    // The last field is the length of a comment, which ends the archive.
-    let comment = short(bytes, end + 20).ok_or_else(broken)?;
-    if bytes.len() < end + 22 + usize::from(comment) {
-        return Err(broken());
-    }
-    for _ in 0..count {
-        let (header, next) = Header::read(bytes, at).ok_or_else(broken)?;
-        at = next;
-        let name = format!("{path}{}", header.name);
-        if header.name.ends_with('/') {
-            continue;
+/// What is left of the limits, and what was found.
+struct Unpacking {
+    limits: Limits,
+    seen: usize,
+    entries: Vec<Entry>,
+}
+
+impl Unpacking {
+    /// Appends the files of an archive, whose name in errors is `archive`; the names of files begin
+    /// with `path`.
+    fn append(
+        &mut self,
+        bytes: &[u8],
+        archive: &str,
+        path: &str,
+        depth: usize,
+    ) -> Result<(), ArchiveError> {
+        if depth > self.limits.depth {
+            return Err(ArchiveError::TooDeep(archive.to_owned()));
         }
-        if header.size > LARGEST_FILE || header.size > *left || entries.len() >= MOST_FILES {
+        let mut zip = ZipArchive::new(Cursor::new(bytes))
+            .map_err(|_| ArchiveError::Broken(archive.to_owned()))?;
+        for at in 0..zip.len() {
+            self.seen += 1;
+            if self.seen > self.limits.entries {
+                return Err(ArchiveError::TooMany(archive.to_owned()));
+            }
+            let Some(Entry { name, bytes }) = self.file(&mut zip, at, archive, path)? else {
+                continue;
+            };
+            if is_zip(&bytes) && name.to_ascii_lowercase().ends_with(".zip") {
+                self.append(&bytes, &name, &format!("{name}/"), depth + 1)?;
+            } else {
+                self.entries.push(Entry { name, bytes });
+            }
+        }
+        Ok(())
+    }
+
+    /// A file of an archive; `None` for a folder.
+    fn file(
+        &mut self,
+        zip: &mut ZipArchive<Cursor<&[u8]>>,
+        at: usize,
+        archive: &str,
+        path: &str,
+    ) -> Result<Option<Entry>, ArchiveError> {
+        let file = zip.by_index(at).map_err(|error| match error {
+            ZipError::UnsupportedArchive(_) => ArchiveError::Method(archive.to_owned()),
+            _ => ArchiveError::Broken(archive.to_owned()),
+        })?;
+        let name = file.name().ok().filter(|_| file.enclosed_name().is_some());
+        let name =
+            name.filter(|name| !name.starts_with(['/', '\\'])).map(|name| format!("{path}{name}"));
+        let is_name =
+            |name: &String| name.len() <= self.limits.name && !name.contains(char::is_control);
+        let name = name.filter(is_name).ok_or_else(|| ArchiveError::Name(archive.to_owned()))?;
+        if file.is_dir() {
+            return Ok(None);
+        }
+        if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(ArchiveError::Method(name));
+        }
+        let most = self.limits.file.min(self.limits.all);
+        if file.size() > most {
             return Err(ArchiveError::TooLarge(name));
         }
-        *left -= header.size;
-        let file = header.unpack(bytes, &name)?;
-        if is_zip(&file) && name.to_ascii_lowercase().ends_with(".zip") {
-            append(&file, &format!("{name}/"), (depth + 1, &mut *left), entries)?;
-        } else {
-            entries.push(Entry { name, bytes: file });
+        // A size that is said may be a lie, so room is made as bytes come.
+        let mut bytes = Vec::new();
+        let read = file.take(most + 1).read_to_end(&mut bytes);
+        if bytes.len() as u64 > most {
+            return Err(ArchiveError::TooLarge(name));
         }
-    }
-    Ok(())
-}
-
-/// What the central directory says of a file.
-struct Header {
-    name: String,
-    method: u16,
-    sum: u32,
-    packed: usize,
-    size: usize,
-    /// Where the local header begins.
-    local: usize,
-}
-
-impl Header {
-    /// The header at `at`, and where the next one begins.
-    fn read(bytes: &[u8], at: usize) -> Option<(Self, usize)> {
-        if bytes.get(at..at + 4)? != b"PK\x01\x02" {
-            return None;
+        if read.is_err() {
+            return Err(ArchiveError::Packed(name));
         }
-        let lengths = [28, 30, 32].map(|field| short(bytes, at + field).map(usize::from));
-        let [Some(name), Some(extra), Some(comment)] = lengths else { return None };
-        let header = Self {
-            // Names are ASCII in all directories seen; others only look odd in messages.
-            name: String::from_utf8_lossy(bytes.get(at + 46..at + 46 + name)?).into_owned(),
-            method: short(bytes, at + 10)?,
-            sum: u32::try_from(long(bytes, at + 16)?).ok()?,
-            packed: long(bytes, at + 20)?,
-            size: long(bytes, at + 24)?,
-            local: long(bytes, at + 42)?,
-        };
-        Some((header, at + 46 + name + extra + comment))
+        self.limits.all -= bytes.len() as u64;
+        Ok(Some(Entry { name, bytes }))
     }
-
-    fn unpack(&self, bytes: &[u8], name: &str) -> Result<Vec<u8>, ArchiveError> {
-        let packed = self.content(bytes).ok_or_else(|| ArchiveError::Broken(name.to_owned()))?;
-        let file = match self.method {
-            0 => packed.to_vec(),
-            8 => decompress_to_vec_with_limit(packed, self.size)
-                .map_err(|_| ArchiveError::Packed(name.to_owned()))?,
-            method => return Err(ArchiveError::Method(name.to_owned(), method)),
-        };
-        if file.len() != self.size || sum(&file) != self.sum {
-            return Err(ArchiveError::Sum(name.to_owned()));
-        }
-        Ok(file)
-    }
-
-    fn content<'b>(&self, bytes: &'b [u8]) -> Option<&'b [u8]> {
-        let name = usize::from(short(bytes, self.local + 26)?);
-        let extra = usize::from(short(bytes, self.local + 28)?);
-        let start = self.local.checked_add(30 + name + extra)?;
-        bytes.get(start..start.checked_add(self.packed)?)
-    }
-}
-
-fn short(bytes: &[u8], at: usize) -> Option<u16> {
-    let two = bytes.get(at..at.checked_add(2)?)?;
-    Some(u16::from_le_bytes(two.try_into().ok()?))
-}
-
-fn long(bytes: &[u8], at: usize) -> Option<usize> {
-    let four = bytes.get(at..at.checked_add(4)?)?;
-    usize::try_from(u32::from_le_bytes(four.try_into().ok()?)).ok()
-}
-
-/// CRC-32 as zip has it.
-fn sum(bytes: &[u8]) -> u32 {
-    let step = |rest: u32| (rest >> 1) ^ (0xedb8_8320 & (rest & 1).wrapping_neg());
-    let table: Vec<u32> = (0..256).map(|byte| (0..8).fold(byte, |rest, _| step(rest))).collect();
-    !bytes.iter().fold(u32::MAX, |sum, byte| {
-        let at = (sum ^ u32::from(*byte)) & 0xff;
-        (sum >> 8) ^ table.get(at as usize).copied().unwrap_or_default()
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+
+    use zip::ZipWriter;
+    use zip::write::SimpleFileOptions;
+
     use super::*;
 
-    /// An archive of one file, packed as `method` says.
-    fn archive(name: &str, (method, packed): (u16, &[u8]), content: &[u8]) -> Vec<u8> {
-        let mut fields = Vec::new();
-        fields.extend_from_slice(&[0; 4]);
-        fields.extend_from_slice(&method.to_le_bytes());
-        fields.extend_from_slice(&[0; 4]);
-        fields.extend_from_slice(&sum(content).to_le_bytes());
-        fields.extend_from_slice(&(packed.len() as u32).to_le_bytes());
-        fields.extend_from_slice(&(content.len() as u32).to_le_bytes());
-        fields.extend_from_slice(&(name.len() as u16).to_le_bytes());
-        fields.extend_from_slice(&[0; 2]);
-        let mut zip = [b"PK\x03\x04", fields.as_slice(), name.as_bytes(), packed].concat();
-        let directory = zip.len() as u32;
-        zip.extend_from_slice(b"PK\x01\x02\0\0");
-        zip.extend_from_slice(&fields);
-        zip.extend_from_slice(&[0; 14]);
-        zip.extend_from_slice(name.as_bytes());
-        zip.extend_from_slice(b"PK\x05\x06\0\0\0\0\x01\0\x01\0\0\0\0\0");
-        zip.extend_from_slice(&directory.to_le_bytes());
-        zip.extend_from_slice(&[0; 2]);
-        zip
+    fn archive(files: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().compression_method(method);
+        for (name, content) in files {
+            zip.start_file(*name, options).unwrap();
+            zip.write_all(content).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    fn stored(name: &str, content: &[u8]) -> Vec<u8> {
+        archive(&[(name, content)], CompressionMethod::Stored)
+    }
+
+    fn deflated(files: &[(&str, &[u8])]) -> Vec<u8> {
+        archive(files, CompressionMethod::Deflated)
+    }
+
+    fn within(limits: Limits, bytes: &[u8]) -> Result<Vec<Entry>, ArchiveError> {
+        let mut unpacking = Unpacking { limits, seen: 0, entries: Vec::new() };
+        unpacking.append(bytes, "D.ZIP", "", 0)?;
+        Ok(unpacking.entries)
+    }
+
+    /// The same bytes with others instead of some, wherever they stand.
+    fn patched(zip: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+        assert_eq!(from.len(), to.len());
+        let (mut out, mut at) = (zip.to_vec(), 0);
+        while at + from.len() <= out.len() {
+            if out[at..].starts_with(from) {
+                out[at..at + to.len()].copy_from_slice(to);
+            }
+            at += 1;
+        }
+        out
     }
 
     #[test]
     fn archives_in_archives_are_unpacked() {
         let text = b"a file of some length, of some length, of some length".as_slice();
-        let packed = miniz_oxide::deflate::compress_to_vec(text, 6);
-        let inner = archive("A.TXT", (8, &packed), text);
-        let outer = archive("IN.ZIP", (0, &inner), &inner);
-        let entries = unpack(&outer).unwrap();
+        let inner = deflated(&[("A.TXT", text), ("FOLDER/", b""), ("FOLDER/B.TXT", b"b")]);
+        let entries = unpack("OUT.ZIP", &stored("IN.ZIP", &inner)).unwrap();
         let found: Vec<_> = entries.iter().map(|e| (e.name.as_str(), e.bytes.as_slice())).collect();
-        assert_eq!(found, [("IN.ZIP/A.TXT", text)]);
+        assert_eq!(found, [("IN.ZIP/A.TXT", text), ("IN.ZIP/FOLDER/B.TXT", b"b")]);
     }
 
     #[test]
     fn what_is_broken_is_named() {
-        assert_eq!(unpack(b"nothing").unwrap_err(), ArchiveError::NoDirectory);
-        let imploded = archive("A", (6, b"xx"), b"xx");
-        assert_eq!(unpack(&imploded).unwrap_err(), ArchiveError::Method("A".to_owned(), 6));
-        let mut spoiled = archive("A", (0, b"xx"), b"xx");
-        spoiled[32] = b'y';
-        assert_eq!(unpack(&spoiled).unwrap_err(), ArchiveError::Sum("A".to_owned()));
-        let whole = archive("A.ZIP", (0, b"xx"), b"xx");
+        let error = |bytes: &[u8]| unpack("D.ZIP", bytes).unwrap_err();
+        assert_eq!(error(b"nothing"), ArchiveError::Broken("D.ZIP".to_owned()));
+        let whole = stored("A", b"xx");
+        assert_eq!(error(&patched(&whole, b"xx", b"xy")), ArchiveError::Packed("A".to_owned()));
+        // Method 6 is imploded: behind the version and the flags of both headers.
+        let local = patched(&whole, b"PK\x03\x04\x0a\0\0\0\0\0", b"PK\x03\x04\x0a\0\0\0\x06\0");
+        let at = local.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
+        let mut imploded = local;
+        imploded[at + 10] = 6;
+        assert_eq!(error(&imploded), ArchiveError::Method("A".to_owned()));
         for end in 0..whole.len() {
-            assert!(unpack(&whole[..end]).is_err(), "cut at {end}");
+            assert!(unpack("D.ZIP", &whole[..end]).is_err(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_bomb_is_refused_before_it_is_unpacked() {
+        let limits = Limits { file: 1000, all: 1500, entries: 3, depth: 1, ..LIMITS };
+        let zeros = deflated(&[("ZEROS", &vec![0; 100_000])]);
+        assert!(zeros.len() < 500);
+        let too_large = |name: &str| ArchiveError::TooLarge(name.to_owned());
+        assert_eq!(within(limits, &zeros).unwrap_err(), too_large("ZEROS"));
+        // One that says that it is small.
+        let small = patched(&zeros, &100_000_u32.to_le_bytes(), &10_u32.to_le_bytes());
+        assert!(within(limits, &small).is_err());
+        let lies = Limits { file: u64::MAX - 1, all: 1500, ..limits };
+        assert!(within(lies, &small).is_err());
+        // Together too large, each of them small; also where they are nested.
+        let file = [0; 800].as_slice();
+        let two = deflated(&[("A", file), ("B", file)]);
+        assert_eq!(within(limits, &two).unwrap_err(), too_large("B"));
+        let nested = stored("IN.ZIP", &two);
+        assert_eq!(within(limits, &nested).unwrap_err(), too_large("IN.ZIP/B"));
+        let deeper = stored("OUT.ZIP", &stored("IN.ZIP", &stored("A", b"a")));
+        assert_eq!(
+            within(limits, &deeper).unwrap_err(),
+            ArchiveError::TooDeep("OUT.ZIP/IN.ZIP".to_owned())
+        );
+    }
+
+    #[test]
+    fn files_are_counted_with_those_of_the_archives_inside() {
+        let limits = Limits { entries: 3, ..LIMITS };
+        let two = deflated(&[("A", b""), ("B", b"")]);
+        let outer = |more: &str| deflated(&[("IN.ZIP", &two), (more, b"")]);
+        assert_eq!(within(limits, &two).unwrap().len(), 2);
+        let error = within(limits, &outer("C")).unwrap_err();
+        assert_eq!(error, ArchiveError::TooMany("D.ZIP".to_owned()));
+        let error = within(Limits { entries: 2, ..limits }, &outer("C")).unwrap_err();
+        assert_eq!(error, ArchiveError::TooMany("IN.ZIP".to_owned()));
+    }
+
+    #[test]
+    fn names_stay_inside_of_the_archive_and_cannot_command_a_terminal() {
+        let long = "n".repeat(LIMITS.name + 1);
+        for name in ["../up", "a/../../up", "/root", "a\u{1b}[2J", &long] {
+            let zip = patched(
+                &stored(&"x".repeat(name.len()), b""),
+                &b"x".repeat(name.len()),
+                name.as_bytes(),
+            );
+            let error = unpack("D.ZIP", &zip).unwrap_err();
+            assert_eq!(error, ArchiveError::Name("D.ZIP".to_owned()), "{name:?}");
         }
     }
 }

@@ -87,8 +87,9 @@ fn entries(paths: &[PathBuf]) -> Result<Vec<Entry>, CliError> {
         let refused = |error: String| CliError::Refused(format!("{}: {error}", path.display()));
         let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
         if archive::is_zip(&bytes) {
-            let unpacked = archive::unpack(&bytes).map_err(|error| refused(error.to_string()))?;
-            entries.extend(unpacked);
+            let name = path.display().to_string();
+            let unpacked = archive::unpack(&name, &bytes);
+            entries.extend(unpacked.map_err(|error| CliError::Refused(error.to_string()))?);
         } else {
             entries.push(Entry { name: path.display().to_string(), bytes });
         }
