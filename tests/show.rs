@@ -88,10 +88,24 @@ fn a_file_cannot_command_the_terminal() {
 }
 
 #[test]
+fn tradacoms_is_recognised_and_said_not_to_be_supported() {
+    let (code, out, err) =
+        show(&["-"], b"STX=ANA:1+5000000000000+5010000000000+261122:120000+1'\r\n");
+    assert_eq!((code, out.as_str()), (3, ""));
+    assert!(err.contains("TRADACOMS, which is recognised and not supported"), "{err}");
+    // Named as something else, it is read as that, and refused for what it is not.
+    let (code, _, err) = show(&["-", "--format", "edifact"], b"STX=ANA:1+5'END=1'");
+    assert_ne!((code, err.as_str()), (0, ""));
+}
+
+#[test]
 fn a_file_of_no_known_format_could_not_be_done() {
     let (code, out, err) = show(&["-"], b"some text");
     assert_eq!((code, out.as_str()), (3, ""));
     assert!(err.contains("of no format that is known; name it with --format"), "{err}");
+    for format in waybill_parsers::Format::ALL {
+        assert!(err.contains(&format!(" {format}")), "{format}: {err}");
+    }
     assert_eq!(show(&["nowhere.idoc"], b"").0, 3);
     assert!(show(&["-"], b"").2.contains("of no format"));
     assert_eq!(show(&["-", "--format", "yaml"], b"").0, 2);

@@ -80,6 +80,13 @@ impl Format {
         }
     }
 
+    /// The name of a format that an input with these first bytes has, and that this crate does not
+    /// read: TRADACOMS, whose interchanges begin with `STX=`. It looks like EDIFACT and is not.
+    pub fn unsupported(start: &[u8]) -> Option<&'static str> {
+        let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+        start.starts_with(b"STX=").then_some("TRADACOMS")
+    }
+
     fn detect_ascii(start: &[u8]) -> Option<Self> {
         let start = start.trim_ascii_start();
         let is_followed = |tag: &[u8]| {
@@ -139,6 +146,14 @@ mod tests {
         assert_eq!(Format::detect(b"71103"), Some(Format::Vda));
         assert_eq!(Format::detect(b"5112 "), None);
         assert_eq!(Format::detect(b" "), None);
+    }
+
+    #[test]
+    fn tradacoms_is_recognised_and_not_read() {
+        assert_eq!(Format::unsupported(b"\xef\xbb\xbf\r\nSTX=ANA:1+5"), Some("TRADACOMS"));
+        assert_eq!(Format::detect(b"STX=ANA:1+5"), None);
+        assert_eq!(Format::unsupported(b"STX+ANA:1+5"), None);
+        assert_eq!(Format::unsupported(b""), None);
     }
 
     #[test]

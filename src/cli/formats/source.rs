@@ -71,10 +71,8 @@ impl Source {
             Format::Json if has_lines(start) => Format::JsonLines,
             format => format,
         });
-        let format = told.ok_or_else(|| {
-            let path = path.display();
-            CliError::Refused(format!("{path}: of no format that is known; name it with --format"))
-        })?;
+        let format = told
+            .ok_or_else(|| CliError::Refused(format!("{}: {}", path.display(), unknown(start))))?;
         let pieces = pieces(input, (format, reads.mode), schemas)
             .map_err(|error| CliError::Refused(format!("{}: {error}", path.display())))?;
         Ok(Self { format, seen, pieces })
@@ -87,6 +85,21 @@ impl Iterator for Source {
     fn next(&mut self) -> Option<Self::Item> {
         self.pieces.next()
     }
+}
+
+/// Why a file with these first bytes is not read, and what can be done.
+fn unknown(start: &[u8]) -> String {
+    if let Some(name) = Format::unsupported(start) {
+        return format!(
+            "{name}, which is recognised and not supported; let a translator make EDIFACT or XML of it"
+        );
+    }
+    let names = Format::ALL.map(Format::name).join(", ");
+    format!(
+        "of no format that is known; name it with --format, which is one of {names}. Told by their \
+         first bytes are edifact (UNA, UNB, UNG, UNH), x12 (ISA), idoc (EDI_DC, EDI_DS40), vda (511, \
+         711), xml and idoc-xml (<), json and jsonl ({{, [); csv always has to be named"
+    )
 }
 
 /// Whether the first line is a JSON text of its own, and another follows. A text of which no line
