@@ -97,7 +97,7 @@ impl Format {
             _ if [b"UNA", b"UNB", b"UNG", b"UNH"].iter().any(|tag| is_followed(*tag)) => {
                 Some(Self::Edifact)
             }
-            _ if is_followed(b"ISA") => Some(Self::X12),
+            _ if is_followed(b"ISA") || is_x12_fragment(start) => Some(Self::X12),
             _ if start.starts_with(b"EDI_DC") || start.starts_with(b"EDI_DS40") => Some(Self::Idoc),
             b'<' => {
                 let has = |tag: &[u8]| memchr::memmem::find(start, tag).is_some();
@@ -113,6 +113,18 @@ impl Format {
             _ => None,
         }
     }
+}
+
+/// Whether the bytes begin with `GS*PO*` or `ST*850*`: a group or set without ISA.
+fn is_x12_fragment(start: &[u8]) -> bool {
+    let between = |tag: &[u8], width: usize, is_part: fn(&u8) -> bool| {
+        let Some((separator, rest)) = start.strip_prefix(tag).and_then(<[u8]>::split_first) else {
+            return false;
+        };
+        let value = rest.get(..width).is_some_and(|value| value.iter().all(is_part));
+        value && !separator.is_ascii_alphanumeric() && rest.get(width) == Some(separator)
+    };
+    between(b"GS", 2, u8::is_ascii_uppercase) || between(b"ST", 3, u8::is_ascii_digit)
 }
 
 impl fmt::Display for Format {
@@ -146,6 +158,15 @@ mod tests {
         assert_eq!(Format::detect(b"71103"), Some(Format::Vda));
         assert_eq!(Format::detect(b"5112 "), None);
         assert_eq!(Format::detect(b" "), None);
+    }
+
+    #[test]
+    fn a_group_or_set_without_header_is_told_by_its_shape() {
+        assert_eq!(Format::detect(b"GS*PO*S*R*20261122"), Some(Format::X12));
+        assert_eq!(Format::detect(b"\r\nST|850|0001~"), Some(Format::X12));
+        for other in ["GS*POX*", "GS*PO", "ST;8500;", "ST,name,", "ST*850~", "STX=ANA:1", "GS"] {
+            assert_eq!(Format::detect(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

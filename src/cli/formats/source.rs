@@ -97,7 +97,7 @@ fn unknown(start: &[u8]) -> String {
     let names = Format::ALL.map(Format::name).join(", ");
     format!(
         "of no format that is known; name it with --format, which is one of {names}. Told by their \
-         first bytes are edifact (UNA, UNB, UNG, UNH), x12 (ISA), idoc (EDI_DC, EDI_DS40), vda (511, \
+         first bytes are edifact (UNA, UNB, UNG, UNH), x12 (ISA, GS, ST), idoc (EDI_DC, EDI_DS40), vda (511, \
          711), xml and idoc-xml (<), json and jsonl ({{, [); csv always has to be named"
     )
 }
