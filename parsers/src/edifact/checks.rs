@@ -22,9 +22,20 @@ pub(super) fn is_odd(segment: &Segment<'_>, how: Decoded, mode: Mode) -> bool {
 #[inline]
 pub(super) fn is_tag(tag: &[u8]) -> bool {
     // All three are looked at, as a branch for each costs more.
-    let is_part = |byte: u8| byte.is_ascii_uppercase() | byte.is_ascii_digit();
+    let is_part = |byte: u8| TAG[usize::from(byte)];
     matches!(*tag, [a, b, c] if is_part(a) & is_part(b) & is_part(c))
 }
+
+/// Capital letters and digits. A table, because comparing three bytes takes longer.
+const TAG: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = (byte as u8).is_ascii_uppercase() || (byte as u8).is_ascii_digit();
+        byte += 1;
+    }
+    table
+};
 
 pub(super) fn is_unusual_tag(tag: &[u8]) -> bool {
     (1..=8).contains(&tag.len()) && tag.iter().all(u8::is_ascii_alphanumeric)

@@ -207,11 +207,10 @@ impl<'o> Writer<'o> {
 
     fn body(&mut self, root: Node<'_>) {
         self.output.segment = 0;
-        if let Some(uno) = root.child("UNO") {
-            return self.package(root, uno);
-        }
-        let Some(unh) = root.children().find(|child| child.name() == "UNH") else {
-            return self.output.problem("missing-segment", "UNH", "no message header");
+        let unh = match root.children().find(|child| matches!(child.name(), "UNH" | "UNO")) {
+            Some(uno) if uno.name() == "UNO" => return self.package(root, uno),
+            Some(unh) => unh,
+            None => return self.output.problem("missing-segment", "UNH", "no message header"),
         };
         let number = self.interchange.as_ref().map_or(0, |open| open.count) + 1;
         let mut reference = component(unh, 0).to_owned();

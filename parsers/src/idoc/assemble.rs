@@ -27,7 +27,7 @@ pub(super) struct Assembly<'l> {
     limits: &'l Limits,
     /// Where the document begins in the input.
     start: u64,
-    kind: Option<Arc<Index>>,
+    kind: Option<&'l Index>,
     builder: Builder,
     problems: Problems,
     nest: Nest,
@@ -72,11 +72,11 @@ impl<'l> Assembly<'l> {
         }
     }
 
-    fn find_type(&mut self, types: &Types, basic: &str, extended: &str) {
+    fn find_type(&mut self, types: &'l Types, basic: &str, extended: &str) {
         let path = if extended.is_empty() { "IDOCTYP" } else { "CIMTYP" };
         match types.lookup(basic, extended) {
             Some((found, exact)) => {
-                self.kind = Some(Arc::clone(found));
+                self.kind = Some(found);
                 self.builder.set_layouts(Arc::clone(&found.layouts));
                 if !exact {
                     let message = "no definition of the extension; read as its basic type";
@@ -102,26 +102,26 @@ impl<'l> Assembly<'l> {
             self.not_a_segment(columns);
             return Ok(());
         }
-        let Some(kind) = self.kind.clone() else {
+        let Some(kind) = self.kind else {
             self.undecoded(&record);
             self.check_number(&record);
             return Ok(());
         };
-        let candidates = segments_of(&kind, record.definition);
+        let candidates = segments_of(kind, record.definition);
         if candidates.is_empty() {
             let message = "the type does not declare this segment; kept undecoded";
             self.problem(Severity::Warning, "unknown-segment", record.definition, message);
             self.undecoded(&record);
             return Ok(());
         }
-        let is_packed = match self.nest.place_of(&kind, candidates, record.parent) {
-            Some((depth, id)) => self.open_below(&kind, depth, id, &record),
-            None => self.open_orphan(&kind, candidates, &record),
+        let is_packed = match self.nest.place_of(kind, candidates, record.parent) {
+            Some((depth, id)) => self.open_below(kind, depth, id, &record),
+            None => self.open_orphan(kind, candidates, &record),
         };
         if is_packed {
-            self.packed_fields(&kind, &record);
+            self.packed_fields(kind, &record);
         } else {
-            self.fields(&kind, &record);
+            self.fields(kind, &record);
         }
         self.check_number(&record);
         if self.nest.depth() > self.limits.depth {
@@ -132,8 +132,7 @@ impl<'l> Assembly<'l> {
     }
 
     pub(super) fn finish(mut self, room: &mut Room) -> (Document, Vec<Problem>) {
-        let kind = self.kind.clone();
-        self.close_to(kind.as_deref(), 0);
+        self.close_to(self.kind, 0);
         room.remember(&self.builder);
         (self.builder.finish(), self.problems.finish())
     }
@@ -276,8 +275,7 @@ impl<'l> Assembly<'l> {
     }
 
     fn push(&mut self, id: ElementId, number: Option<u32>, before: u64) {
-        let kind = self.kind.as_ref();
-        let children = kind.map_or(0, |kind| kind.schema.element(id).children().len());
+        let children = self.kind.map_or(0, |kind| kind.schema.element(id).children().len());
         self.nest.push(Open::new(id, number, before, self.place.clone()), children);
     }
 
@@ -288,10 +286,10 @@ impl<'l> Assembly<'l> {
         name: &str,
         message: impl Into<String>,
     ) {
-        let (nest, kind, place) = (&self.nest, &self.kind, &self.place);
+        let (nest, kind, place) = (&self.nest, self.kind, &self.place);
         let in_control = self.in_control;
         self.problems.push(severity, || {
-            let mut path = kind.as_deref().map_or_else(String::new, |kind| nest.path(kind));
+            let mut path = kind.map_or_else(String::new, |kind| nest.path(kind));
             if in_control {
                 append_name(&mut path, CONTROL);
             }

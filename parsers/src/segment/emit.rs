@@ -86,10 +86,14 @@ impl Emitter {
         let other = (release.unwrap_or(terminator), repetition.unwrap_or(terminator));
         let (mut from, mut is_component) = (tag + 1, false);
         let mut trails = false;
-        for mark in marks.iter().map(|mark| at(*mark)) {
-            let is_joined = bytes.get(mark) == Some(&component);
-            trails |= mark == from && !is_joined && (is_component || mark == bytes.len());
-            (from, is_component) = (mark + 1, is_joined);
+        // Most segments have no empty element, and then nothing trails.
+        let pairs = tokens.marks.iter().zip(marks);
+        if pairs.fold(false, |any, (before, mark)| any | (*mark == before + 1)) {
+            for mark in marks.iter().map(|mark| at(*mark)) {
+                let is_joined = bytes.get(mark) == Some(&component);
+                trails |= mark == from && !is_joined && (is_component || mark == bytes.len());
+                (from, is_component) = (mark + 1, is_joined);
+            }
         }
         is_tag && !trails && memchr::memchr3(terminator, other.0, other.1, bytes).is_none()
     }

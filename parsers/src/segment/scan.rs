@@ -9,26 +9,32 @@ use crate::segment::separators::Separators;
 /// Bytes that are scanned at once.
 pub(super) const BLOCK: usize = 64;
 
+/// Bytes that are compared at once. A needle is there so often, as filling a register with it
+/// takes longer than to load it.
+const LANE: usize = 16;
+
 /// The bytes that a scan looks for, besides all control characters. What is not there is the same
 /// as one that is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Needles {
-    element: u8,
-    component: u8,
-    repetition: u8,
-    release: u8,
-    terminator: u8,
+    element: [u8; LANE],
+    component: [u8; LANE],
+    repetition: [u8; LANE],
+    release: [u8; LANE],
+    terminator: [u8; LANE],
+    end: u8,
 }
 
 impl Needles {
     pub(super) fn new(separators: &Separators) -> Self {
-        let terminator = separators.terminator;
+        let end = separators.terminator;
         Self {
-            element: separators.element,
-            component: separators.component,
-            repetition: separators.repetition.unwrap_or(separators.element),
-            release: separators.release.unwrap_or(terminator),
-            terminator,
+            element: [separators.element; LANE],
+            component: [separators.component; LANE],
+            repetition: [separators.repetition.unwrap_or(separators.element); LANE],
+            release: [separators.release.unwrap_or(end); LANE],
+            terminator: [end; LANE],
+            end,
         }
     }
 
@@ -36,14 +42,18 @@ impl Needles {
     #[inline(always)]
     pub(super) fn find(&self, block: &[u8; BLOCK]) -> Found {
         let mut flags = [0_u8; BLOCK];
-        for (flag, byte) in flags.iter_mut().zip(block) {
-            let byte = *byte;
-            let is_separator = u8::from(byte == self.element)
-                | u8::from(byte == self.component)
-                | u8::from(byte == self.repetition)
-                | u8::from(byte == self.terminator);
-            let is_odd = u8::from(byte == self.release) | u8::from(byte < 0x20);
-            *flag = is_separator | (is_odd & !is_separator) << 1;
+        let (lanes, _) = block.as_chunks::<LANE>();
+        let (flag_lanes, _) = flags.as_chunks_mut::<LANE>();
+        for (flags, bytes) in flag_lanes.iter_mut().zip(lanes) {
+            for at in 0..LANE {
+                let byte = bytes[at];
+                let is_separator = u8::from(byte == self.element[at])
+                    | u8::from(byte == self.component[at])
+                    | u8::from(byte == self.repetition[at])
+                    | u8::from(byte == self.terminator[at]);
+                let is_odd = u8::from(byte == self.release[at]) | u8::from(byte < 0x20);
+                flags[at] = is_separator | (is_odd & !is_separator) << 1;
+            }
         }
         let has_odd = flags.iter().fold(0, |all, flag| all | flag) > 1;
         Found {
@@ -56,7 +66,7 @@ impl Needles {
 
     #[inline(always)]
     pub(super) fn is_end(&self, byte: u8) -> bool {
-        byte == self.terminator
+        byte == self.end
     }
 }
 

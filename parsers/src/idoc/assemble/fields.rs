@@ -14,7 +14,7 @@ use crate::idoc::types::Types;
 use crate::reading::{Place, Severity};
 use crate::schema::{Element, ElementId};
 
-impl Assembly<'_> {
+impl<'l> Assembly<'l> {
     /// Reads the control record.
     ///
     /// That of release 3.x becomes the same node with the fields of [`EDI_DC40`]: a mapping does
@@ -24,7 +24,7 @@ impl Assembly<'_> {
         bytes: &[u8],
         place: &Place,
         release: Release,
-        types: &Types,
+        types: &'l Types,
     ) {
         let mut scratch = String::new();
         let record = self.begin_record(bytes, place, &mut scratch);
@@ -43,7 +43,7 @@ impl Assembly<'_> {
         self.find_type(types, basic, extended);
         self.builder.open(Kind::Group, basic, 0);
         self.push(ElementId::ROOT, Some(0), 0);
-        let layouts = self.kind.as_ref().map(|kind| &kind.layouts);
+        let layouts = self.kind.map(|kind| &kind.layouts);
         let layout = layouts.and_then(|layouts| layouts.of(ElementId::ROOT));
         let layout = layout.filter(|_| self.is_simple && release == Release::R4);
         match layout.and_then(|layout| record.trimmed().within(layout.length)) {
@@ -113,7 +113,9 @@ impl Assembly<'_> {
         place: &Place,
         scratch: &'t mut String,
     ) -> Columns<'t> {
-        self.place = place.clone();
+        // A place whose path is empty is copied without a look at it.
+        let Place { offset, line, column, segment, .. } = *place;
+        self.place = Place { offset, line, column, segment, path: String::new() };
         self.encoding = self.declared;
         // A blank is a byte in every encoding but UTF-16.
         let (bytes, blanks) = if self.encoding.width() == 1 { unpadded(bytes) } else { (bytes, 0) };

@@ -1,7 +1,5 @@
 //! Segments that come with their names and their nesting, as IDoc-XML has them.
 
-use std::sync::Arc;
-
 use crate::document::Kind;
 use crate::encoding::Spot;
 use crate::fixed::columns::Columns;
@@ -30,7 +28,7 @@ fn blank<'t>(number: Option<u32>, parent: Option<u32>) -> DataRecord<'t> {
     DataRecord { definition: "", document_number: "", number, parent, data: Columns::new("") }
 }
 
-impl Assembly<'_> {
+impl<'l> Assembly<'l> {
     /// Begins the document: opens the root and puts the control record. `named` is the type where
     /// there is no control record.
     pub(in crate::idoc) fn tree_control(
@@ -38,7 +36,7 @@ impl Assembly<'_> {
         spot: Spot,
         values: &[Value],
         named: &str,
-        types: &Types,
+        types: &'l Types,
     ) {
         let value = |name: &str| {
             let found = values.iter().find(|value| value.name == name);
@@ -83,9 +81,9 @@ impl Assembly<'_> {
     /// Opens a segment by its type below the one opened last; `false` where it is not declared.
     pub(in crate::idoc) fn tree_open(&mut self, name: &str, spot: Spot) -> bool {
         self.at_segment(spot);
-        let kind = self.kind.clone();
+        let kind = self.kind;
         let parent = self.nest.last().map(|open| open.id);
-        let found = kind.as_ref().zip(parent).and_then(|(kind, parent)| {
+        let found = kind.zip(parent).and_then(|(kind, parent)| {
             let id = kind.schema.child(parent, name)?;
             (kind.schema.element(id).kind == Kind::Segment).then_some((kind, id))
         });
@@ -114,13 +112,12 @@ impl Assembly<'_> {
 
     /// Closes the segment opened last.
     pub(in crate::idoc) fn tree_close(&mut self) {
-        let kind = self.kind.clone();
-        self.close_to(kind.as_deref(), self.nest.depth().saturating_sub(1));
+        self.close_to(self.kind, self.nest.depth().saturating_sub(1));
     }
 
     /// The type of the document, once its control record was read.
-    pub(in crate::idoc) fn kind(&self) -> Option<Arc<Index>> {
-        self.kind.clone()
+    pub(in crate::idoc) fn kind(&self) -> Option<&'l Index> {
+        self.kind
     }
 
     /// Puts a field of the segment opened last, of that type if it is declared. `hint` is where its
@@ -219,16 +216,15 @@ impl Assembly<'_> {
         (values, spot): (&[Value], Spot),
     ) {
         self.at_segment(spot);
-        let kind = self.kind.clone();
-        let candidates =
-            kind.as_ref().map_or_else(Vec::new, |k| segments_of(k, definition).to_vec());
-        let known = match (kind.as_deref(), self.place_in(kind.as_ref(), &candidates, parent)) {
+        let kind = self.kind;
+        let candidates = kind.map_or(&[][..], |kind| segments_of(kind, definition));
+        let known = match (kind, self.place_in(kind, candidates, parent)) {
             (Some(kind), Some((depth, id))) => {
                 self.open_below(kind, depth, id, &blank(number, parent));
                 true
             }
             (Some(kind), None) if !candidates.is_empty() => {
-                self.open_orphan(kind, &candidates, &blank(number, parent));
+                self.open_orphan(kind, candidates, &blank(number, parent));
                 true
             }
             (kind, _) => {
@@ -243,7 +239,7 @@ impl Assembly<'_> {
         let mut hint = 0;
         for value in values {
             let Value { name, text, spot } = value;
-            let kind = kind.as_deref().filter(|_| known);
+            let kind = kind.filter(|_| known);
             self.tree_field((name, text), *spot, &mut hint, kind);
         }
         if !known {
@@ -253,7 +249,7 @@ impl Assembly<'_> {
 
     fn place_in(
         &self,
-        kind: Option<&Arc<Index>>,
+        kind: Option<&Index>,
         candidates: &[ElementId],
         parent: Option<u32>,
     ) -> Option<(usize, ElementId)> {

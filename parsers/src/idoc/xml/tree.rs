@@ -1,8 +1,5 @@
 //! The elements of one IDoc to one document.
 
-use std::io::BufRead;
-use std::sync::Arc;
-
 use crate::document::{Document, Room, trim_end};
 use crate::encoding::Spot;
 use crate::fixed::index::Index;
@@ -11,6 +8,7 @@ use crate::idoc::control::CONTROL;
 use crate::idoc::types::Types;
 use crate::reading::{FrameError, Problem};
 use crate::xml::events::Events;
+use std::io::BufRead;
 
 /// What an open element is.
 enum Open {
@@ -35,7 +33,7 @@ pub(super) struct Tree<'t> {
     control: Vec<Value>,
     begun: bool,
     /// The type, kept here so that it need not be asked for with every field.
-    kind: Option<Arc<Index>>,
+    kind: Option<&'t Index>,
 }
 
 impl<'t> Tree<'t> {
@@ -86,7 +84,7 @@ impl<'t> Tree<'t> {
     /// Puts an element that holds nothing but text, if it is a declared field without a fault, as
     /// nearly all are.
     pub(super) fn plain_field(&mut self, name: &str, text: &str, offset: u64) -> bool {
-        match (&self.kind, self.open.last_mut()) {
+        match (self.kind, self.open.last_mut()) {
             (Some(kind), Some(Open::Segment { hint })) if !self.pending => {
                 self.assembly.tree_plain_field((name, trim_end(text)), offset, hint, kind)
             }
@@ -116,7 +114,7 @@ impl<'t> Tree<'t> {
         match self.open.last_mut() {
             Some(Open::Control) => self.control.push(std::mem::take(&mut self.value)),
             Some(Open::Segment { hint }) => {
-                self.assembly.tree_field(value, *spot, hint, self.kind.as_deref());
+                self.assembly.tree_field(value, *spot, hint, self.kind);
             }
             _ => self.assembly.tree_field(value, *spot, &mut 0, None),
         }
