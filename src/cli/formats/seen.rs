@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use crate::cli::formats::plain;
 
-/// Bytes that are remembered at most; half of them are forgotten at once.
-const MOST: usize = 8 << 20;
+/// Bytes that are remembered at least, and at most: what is more is forgotten at once.
+const KEPT: usize = 4 << 20;
+const MOST: usize = 6 << 20;
 /// Bytes of a line that are shown on each side of a problem.
 const SIDE: usize = 60;
 
@@ -77,7 +78,7 @@ impl<R: Read> Read for Tap<R> {
         let mut window = self.seen.0.borrow_mut();
         window.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if window.bytes.len() > MOST {
-            let gone = window.bytes.len() - MOST / 2;
+            let gone = window.bytes.len() - KEPT;
             let lines = window.bytes.iter().take(gone).filter(|byte| **byte == b'\n').count();
             window.bytes.drain(..gone);
             window.base += gone as u64;
