@@ -181,7 +181,10 @@ impl<R: Read> Reader<R> {
         // The line ends of a wrapped file may stand in UNA, too.
         let string = service_string(self.segments.peek(32)?, inside);
         let place = self.segments.next_place();
-        self.state.syntax = string.map_or(Syntax::DEFAULT, Syntax::from_service_string);
+        self.state.syntax = match string {
+            Some(string) => Syntax::from_service_string(string),
+            None => self.syntax_without_string()?,
+        };
         self.state.una = string.map(|string| (string, place));
         if string.is_some() {
             self.segments.skip(9);
@@ -196,6 +199,26 @@ impl<R: Read> Reader<R> {
         }
         self.segments.set_separators(self.state.syntax.separators);
         Ok(true)
+    }
+
+    /// The syntax of an interchange without UNA: the default one, or that of the interchange before,
+    /// whose UNA some programs take to hold for all that follows, where the header is whole by it and
+    /// not by the default.
+    fn syntax_without_string(&mut self) -> Result<Syntax, FrameError> {
+        let before = Syntax {
+            separators: Separators { repetition: None, ..self.state.syntax.separators },
+            decimal: self.state.syntax.decimal,
+            ..Syntax::DEFAULT
+        };
+        let start = self.segments.peek(512)?;
+        let is_kept = self.state.count > 0
+            && !is_whole_header(start, &Separators::EDIFACT)
+            && is_whole_header(start, &before.separators);
+        if !is_kept {
+            return Ok(Syntax::DEFAULT);
+        }
+        self.early(rules::KEPT_SEPARATORS, "no UNA of its own; the separators are those before");
+        Ok(before)
     }
 
     /// Reports separators that cannot be told apart, and goes on where the next interchange may be.
@@ -268,6 +291,18 @@ impl<R: Read> Iterator for Reader<R> {
 #[inline]
 fn is_data(tag: &[u8]) -> bool {
     is_tag(tag) && !tag.starts_with(b"UN")
+}
+
+/// Whether the bytes begin with a UNB of these separators that the next header, or the trailer,
+/// follows.
+fn is_whole_header(bytes: &[u8], separators: &Separators) -> bool {
+    let is_apart = bytes.get(3) == Some(&separators.element);
+    let end = bytes.iter().position(|byte| *byte == separators.terminator);
+    let Some(rest) = end.filter(|_| is_apart).and_then(|end| bytes.get(end + 1..)) else {
+        return false;
+    };
+    let rest = rest.trim_ascii_start();
+    [b"UNH", b"UNG", b"UNO", b"UNZ"].iter().any(|tag| rest.starts_with(*tag))
 }
 
 /// Whether the bytes begin with UNB and a separator.

@@ -6,6 +6,7 @@ pub(super) const BYTE_ORDER_MARK: Rule = Rule::tolerated("byte-order-mark");
 pub(super) const LEADING_BLANKS: Rule = Rule::tolerated("leading-blanks");
 pub(super) const WRAPPED_LINES: Rule = Rule::tolerated("wrapped-lines");
 pub(super) const BLANK_AFTER_UNA: Rule = Rule::tolerated("blank-after-una");
+pub(super) const KEPT_SEPARATORS: Rule = Rule::tolerated("kept-separators");
 pub(super) const AMBIGUOUS_SEPARATORS: Rule = Rule::refused("ambiguous-separators");
 pub(super) const UNUSED_REPETITION: Rule = Rule::noted("unused-repetition");
 pub(super) const NO_REPETITION: Rule = Rule::noted("no-repetition");
@@ -48,6 +49,7 @@ pub(super) const BAD_OBJECT: Rule = Rule::refused("bad-object");
 /// | `byte-order-mark`, `leading-blanks` | warning | error | before the first UNA or UNB |
 /// | `wrapped-lines` | warning | error | lines of a fixed width that cut segments; line ends are left out |
 /// | `blank-after-una` | warning | error | blanks between UNA and UNB |
+/// | `kept-separators` | warning | error | UNB without UNA, by the separators of the interchange before |
 /// | `ambiguous-separators` | error | error | UNA names a separator twice, or a letter, a digit or a byte above 0x7f; skipped to the next interchange |
 /// | `unused-repetition` | warning | warning | UNA position 5 is set below version 4, where it is reserved |
 /// | `no-repetition` | warning | warning | it is blank in version 4: nothing is repeated |
@@ -81,6 +83,7 @@ pub const RULES: &[Rule] = &[
     LEADING_BLANKS,
     WRAPPED_LINES,
     BLANK_AFTER_UNA,
+    KEPT_SEPARATORS,
     AMBIGUOUS_SEPARATORS,
     UNUSED_REPETITION,
     NO_REPETITION,

@@ -97,8 +97,8 @@ pub(super) fn syntax_error(problem: &str, level: Level) -> u8 {
         "nesting-indication" => 15,
         "ambiguous-separators" => 20,
         "byte-order-mark" | "leading-blanks" | "wrapped-lines" | "blank-after-una"
-        | "character-set" | "unknown-character" | "control-character" | "unusual-tag"
-        | "not-a-segment" => 21,
+        | "kept-separators" | "character-set" | "unknown-character" | "control-character"
+        | "unusual-tag" | "not-a-segment" => 21,
         "needless-release" => 22,
         "duplicate-reference" => 26,
         "wrong-reference" => 28,

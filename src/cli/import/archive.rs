@@ -209,9 +209,9 @@ mod tests {
         let whole = stored("A", b"xx");
         assert_eq!(error(&patched(&whole, b"xx", b"xy")), ArchiveError::Packed("A".to_owned()));
         // Method 6 is imploded: behind the version and the flags of both headers.
-        let local = patched(&whole, b"PK\x03\x04\x0a\0\0\0\0\0", b"PK\x03\x04\x0a\0\0\0\x06\0");
-        let at = local.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
-        let mut imploded = local;
+        let mut imploded =
+            patched(&whole, b"PK\x03\x04\x0a\0\0\0\0\0", b"PK\x03\x04\x0a\0\0\0\x06\0");
+        let at = imploded.windows(4).position(|four| four == b"PK\x01\x02").unwrap();
         imploded[at + 10] = 6;
         assert_eq!(error(&imploded), ArchiveError::Method("A".to_owned()));
         for end in 0..whole.len() {
