@@ -291,6 +291,19 @@ fn a_depth_bomb_has_its_place() {
     assert_eq!(error(xml::read(&million("<a>\n"), &limits)), ("too-deep", 65, 4 * 64));
 }
 
+/// Headers that are skipped are skipped one by one, and not each inside of the one before.
+#[test]
+fn twenty_thousand_headers_that_cannot_be_used_are_skipped() {
+    let bad = "UNA++++++UNB+";
+    for (format, head, unit) in
+        [(Format::X12, ISA, "ISA*"), (Format::X12, ISA, "~ISA*A*"), (Format::Edifact, bad, bad)]
+    {
+        let outcome = read(format, head, unit, 20_000);
+        assert_eq!(outcome.error, None, "{unit}");
+        assert!(outcome.documents > 1000, "{unit}: {}", outcome.documents);
+    }
+}
+
 /// A hierarchy of X12 is a chain of segments, however deep it says that it is.
 #[test]
 fn a_hierarchy_of_ten_thousand_levels_is_no_depth() {

@@ -75,6 +75,15 @@ pub(super) enum Then {
     Object(u64),
 }
 
+/// What was found where an interchange may begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    Nothing,
+    Interchange,
+    /// An interchange that cannot be read; the next one begins here now.
+    Skipped,
+}
+
 impl<R: Read> Reader<R> {
     /// Reads `input` from its first byte.
     pub fn new(input: R, options: ReadOptions) -> Self {
@@ -115,8 +124,11 @@ impl<R: Read> Reader<R> {
             if self.is_ended {
                 return Ok(None);
             }
-            if self.state.interchange.is_none() || self.state.is_between() {
-                self.begin()?;
+            // An interchange that was skipped is handed out before the next one is read.
+            if (self.state.interchange.is_none() || self.state.is_between())
+                && self.begin()? == Begun::Skipped
+            {
+                continue;
             }
             if !self.next_to_look_at()? {
                 self.is_ended = true;
@@ -128,7 +140,7 @@ impl<R: Read> Reader<R> {
             if then == Then::Again {
                 self.segments.rewind();
                 then = Then::Continue;
-                if !self.begin()?
+                if self.begin()? == Begun::Nothing
                     && let Some(segment) = self.segments.next()?
                 {
                     then = self.state.segment(segment, false)?;
@@ -157,7 +169,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// Finds the separators of what begins here; says whether an interchange does.
-    fn begin(&mut self) -> Result<bool, FrameError> {
+    fn begin(&mut self) -> Result<Begun, FrameError> {
         let at_start = self.segments.offset() == 0;
         if at_start && self.segments.peek(3)? == b"\xef\xbb\xbf" {
             self.early(rules::BYTE_ORDER_MARK, "a byte order mark before the interchange");
@@ -171,7 +183,7 @@ impl<R: Read> Reader<R> {
         let string = service_string(start, inside);
         let starts_interchange = string.is_some() || is_header(start);
         if !starts_interchange {
-            return Ok(false);
+            return Ok(Begun::Nothing);
         }
         if is_wrapped(start, string.map_or(b'\'', |string| string[5])) {
             self.early(rules::WRAPPED_LINES, "lines of a fixed width; line ends are left out");
@@ -194,11 +206,10 @@ impl<R: Read> Reader<R> {
         }
         let separators = &self.state.syntax.separators;
         if separators.are_ambiguous() || !separators.bytes().all(|byte| byte.is_ascii()) {
-            self.skip_ambiguous()?;
-            return Ok(true);
+            return self.skip_ambiguous();
         }
         self.segments.set_separators(self.state.syntax.separators);
-        Ok(true)
+        Ok(Begun::Interchange)
     }
 
     /// The syntax of an interchange without UNA: the default one, or that of the interchange before,
@@ -221,8 +232,8 @@ impl<R: Read> Reader<R> {
         Ok(before)
     }
 
-    /// Reports separators that cannot be told apart, and goes on where the next interchange may be.
-    fn skip_ambiguous(&mut self) -> Result<(), FrameError> {
+    /// Reports separators that cannot be told apart, and skips to where the next interchange may be.
+    fn skip_ambiguous(&mut self) -> Result<Begun, FrameError> {
         let message = "UNA names a separator twice, or a character that cannot be one";
         self.early(rules::AMBIGUOUS_SEPARATORS, message);
         self.state.open_interchange(self.segments.next_place(), true);
@@ -241,7 +252,7 @@ impl<R: Read> Reader<R> {
                 self.state.close_interchange();
                 self.state.syntax = Syntax::DEFAULT;
                 self.segments.set_separators(Separators::EDIFACT);
-                return if is_last { Ok(()) } else { self.begin().map(|_| ()) };
+                return Ok(if is_last { Begun::Interchange } else { Begun::Skipped });
             }
         }
     }
@@ -276,7 +287,7 @@ impl<R: Read> Iterator for Reader<R> {
     /// # Errors
     ///
     /// `not-edifact` where the input begins with no segment; `too-long` and `too-many-elements` of
-    /// [`Segments::next`]; `too-large` and `too-many-nodes` for a message above the limits; `io`.
+    /// [`Segments::next`], `too-long` also for UNB or UNG of more than 2 KiB; `too-large` and `too-many-nodes` for a message above the limits; `io`.
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read();
         if read.is_err() {

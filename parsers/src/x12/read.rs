@@ -134,8 +134,9 @@ impl<R: Read> Reader<R> {
             if self.is_ended {
                 return Ok(None);
             }
-            if self.state.interchange.is_none() {
-                self.begin()?;
+            // A header that was skipped is handed out before the next one is read.
+            if self.state.interchange.is_none() && self.begin()? {
+                continue;
             }
             if !self.next_to_look_at()? {
                 self.is_ended = true;
@@ -181,8 +182,9 @@ impl<R: Read> Reader<R> {
         Ok(taken.is_left)
     }
 
-    /// Reads the header of what begins here, if it is one.
-    fn begin(&mut self) -> Result<(), FrameError> {
+    /// Reads the header of what begins here, if it is one; says whether it was skipped, and the next
+    /// one begins here now.
+    fn begin(&mut self) -> Result<bool, FrameError> {
         let at_start = self.segments.offset() == 0;
         if at_start && self.segments.peek(3)? == b"\xef\xbb\xbf" {
             self.early(rules::BYTE_ORDER_MARK, "a byte order mark before the interchange");
@@ -193,7 +195,8 @@ impl<R: Read> Reader<R> {
         }
         let start = self.segments.peek(512)?;
         if !isa::is_start(start) {
-            return self.begin_without_header();
+            self.begin_without_header()?;
+            return Ok(false);
         }
         if Header::is_wrapped(start) {
             self.early(rules::WRAPPED_LINES, "line ends in ISA; they are left out from here on");
@@ -218,7 +221,7 @@ impl<R: Read> Reader<R> {
         self.segments.skip(header.length);
         self.segments.set_separators(header.separators);
         self.state.header(&header, place);
-        Ok(())
+        Ok(false)
     }
 
     /// Sets without ISA: separators are those of the first segment, by the usual terminators.
@@ -248,13 +251,13 @@ impl<R: Read> Reader<R> {
         Ok(())
     }
 
-    /// Reports a header that cannot be used, and goes on at the next one.
+    /// Reports a header that cannot be used, and skips to the next one; says whether there is one.
     fn skip_to_header(
         &mut self,
         fault: (Rule, &'static str),
         header: Option<&Header>,
         place: Place,
-    ) -> Result<(), FrameError> {
+    ) -> Result<bool, FrameError> {
         self.state.close_interchange();
         self.state.early.push((fault.0, place.clone(), fault.1));
         self.state.open_interchange(place, header);
@@ -274,7 +277,7 @@ impl<R: Read> Reader<R> {
             if found.is_some() || is_last {
                 self.state.end = self.segments.offset();
                 self.state.drop_interchange();
-                return if found.is_some() { self.begin() } else { Ok(()) };
+                return Ok(found.is_some());
             }
         }
     }
@@ -292,8 +295,8 @@ impl<R: Read> Iterator for Reader<R> {
     /// # Errors
     ///
     /// `not-x12` where the input begins with no segment that is known, `invalid-isa`; `too-long`
-    /// and `too-many-elements` of [`Segments::next`]; `too-large` and `too-many-nodes` for a set
-    /// above the limits; `io`.
+    /// and `too-many-elements` of [`Segments::next`], `too-long` also for GS or ISX of more than
+    /// 2 KiB; `too-large` and `too-many-nodes` for a set above the limits; `io`.
     fn next(&mut self) -> Option<Self::Item> {
         let read = self.read();
         if read.is_err() {
