@@ -168,6 +168,25 @@ fn a_segment_without_an_end_is_refused() {
     endless(X12, &[ISA, ST, "BIN*99999999999*"].concat(), "x", "too-long");
 }
 
+/// Every message has a copy of its headers: one of a megabyte, and a file of ten thousand small
+/// messages would be as many megabytes.
+#[test]
+fn a_header_that_is_too_long_to_be_copied_is_refused() {
+    let isx = ISA.replace("00401", "00704");
+    for (format, head, end) in [
+        (Format::Edifact, "UNB+UNOA:3+".to_owned(), "'"),
+        (Format::Edifact, "UNB+UNOA:3+A+B+261122:1200+1'UNG+".to_owned(), "'"),
+        (Format::X12, [ISA, "GS*"].concat(), "~"),
+        (Format::X12, [&isx, "ISX*"].concat(), "~"),
+    ] {
+        let code = |length: usize| {
+            let text = [&head, &"x".repeat(length), end].concat();
+            read(format, &text, "", 0).error.map(|error| error.code)
+        };
+        assert_eq!((code(1500), code(2500)), (None, Some("too-long")), "{head}");
+    }
+}
+
 #[test]
 fn a_message_without_an_end_is_refused() {
     endless(Format::Edifact, UNH, "RFF+ON:12345'", "too-many-nodes");

@@ -6,7 +6,7 @@ use crate::edifact::read::{State, Then};
 use crate::edifact::rules;
 use crate::edifact::syntax::service_string;
 use crate::reading::{FrameError, Place};
-use crate::segment::{Part, Rule, Segment, end_of, place_of, put_segment, value};
+use crate::segment::{Part, Rule, Segment, check_header, end_of, place_of, put_segment, value};
 
 /// The field that holds the object of a package.
 pub(super) const OBJECT: &str = "object";
@@ -46,6 +46,9 @@ impl State {
         if may_begin && is_open && (service_string(bytes, false).is_some() || starts_another(bytes))
         {
             return Ok(Then::Again);
+        }
+        if matches!(tag, b"UNB" | b"UNG") {
+            check_header(&segment)?;
         }
         self.count += 1;
         match tag {

@@ -258,6 +258,19 @@ impl References {
     }
 }
 
+/// Bytes of a segment that is copied into every message, or a small file of small messages takes
+/// all memory. The standards have some hundred characters for it.
+const MOST_HEADER: usize = 2048;
+
+/// Refuses a header that is too long to be copied into every message.
+pub(crate) fn check_header(segment: &Segment<'_>) -> Result<(), FrameError> {
+    if segment.bytes().len() <= MOST_HEADER {
+        return Ok(());
+    }
+    let message = format!("a header of more than {MOST_HEADER} bytes");
+    Err(FrameError { code: "too-long", message, place: segment.place() })
+}
+
 /// The place of a segment in its message, with its tag as the path.
 pub(crate) fn place_of(segment: &Segment<'_>, number: u64) -> Place {
     let mut path = String::new();

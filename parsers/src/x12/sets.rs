@@ -4,7 +4,7 @@ use crate::document::{Builder, Kind};
 use crate::reading::{FrameError, Limits};
 use crate::segment::Part;
 use crate::segment::{
-    Charset, Level, Rule, Segment, end_of, place_in, place_of, put_segment, value,
+    Charset, Level, Rule, Segment, check_header, end_of, place_in, place_of, put_segment, value,
 };
 use crate::x12::checks::{CHARSET, check_text, is_odd, trailer, trimmed};
 use crate::x12::isa;
@@ -24,6 +24,9 @@ impl State {
         }
         if isa::is_start(segment.bytes()) {
             return Ok(Then::Again);
+        }
+        if matches!(segment.tag(), b"GS" | b"ISX") {
+            check_header(&segment)?;
         }
         match segment.tag() {
             b"ST" => self.open_set(segment),
