@@ -337,3 +337,21 @@ fn a_hierarchy_of_ten_thousand_levels_is_no_depth() {
     // The envelope, and every segment below the root.
     assert_eq!(set.document.root().children().count(), 10_003);
 }
+
+/// Nothing stands for empty elements that nothing follows. Two million of them took minutes while
+/// their separators were written and taken back for each.
+#[test]
+fn two_million_empty_elements_are_written_as_soon_as_they_are_read() {
+    let limits = Limits { nodes: 4 << 20, ..Limits::default() };
+    let options = edifact::ReadOptions { limits, ..Default::default() };
+    for element in ["+", "+:", ":"] {
+        let body = element.repeat(2_000_000 / element.len());
+        let text = [UNH, "BGM+1", &body, "'UNT+3+1'UNZ+1+1'"].concat();
+        let reader = edifact::Reader::new(text.as_bytes(), options);
+        let message = reader.filter_map(|part| part.unwrap().into_message()).next().unwrap();
+        let mut out = Vec::new();
+        let problems = edifact::write(&message.document, &Default::default(), &mut out);
+        assert_eq!(problems, []);
+        assert!(out.len() < 200, "{} bytes", out.len());
+    }
+}

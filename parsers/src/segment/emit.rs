@@ -118,33 +118,27 @@ impl Emitter {
     /// Appends an element behind `pending` separators; says whether there was anything in it.
     fn element(&mut self, node: Node<'_>, pending: usize, out: &mut Vec<u8>) -> bool {
         let start = out.len();
-        out.resize(start + pending, self.separators.element);
-        let from = out.len();
         match node.kind() {
             Kind::List => self.repetitions(node, out),
             _ => self.composite(node, out),
         }
-        let is_used = out.len() > from;
-        if !is_used {
-            out.truncate(start);
-        }
-        is_used
+        separate(out, start, pending, self.separators.element)
     }
 
     fn repetitions(&mut self, node: Node<'_>, out: &mut Vec<u8>) {
         let mut pending = 0;
         for (at, item) in node.children().enumerate() {
             let start = out.len();
-            if at > 0 {
-                pending += 1;
-                match self.separators.repetition {
-                    Some(separator) => out.resize(start + pending, separator),
-                    None => return self.fault("no-repetition", "the version has no repetitions"),
-                }
-            }
-            let from = out.len();
+            let separator = match self.separators.repetition {
+                _ if at == 0 => 0,
+                Some(separator) => separator,
+                None => return self.fault("no-repetition", "the version has no repetitions"),
+            };
+            pending += usize::from(at > 0);
             self.composite(item, out);
-            if out.len() > from { pending = 0 } else { out.truncate(start) }
+            if separate(out, start, pending, separator) {
+                pending = 0;
+            }
         }
     }
 
@@ -157,18 +151,12 @@ impl Emitter {
         for (at, component) in components {
             self.place.1 = at + 1;
             let start = out.len();
-            out.resize(start + pending, self.separators.component);
-            let from = out.len();
             if component.children().next().is_some() {
                 self.fault("too-deep", "a component has no parts");
             }
             self.value(component, out);
-            if out.len() > from {
-                pending = 1;
-            } else {
-                out.truncate(start);
-                pending += 1;
-            }
+            let is_used = separate(out, start, pending, self.separators.component);
+            pending = if is_used { 1 } else { pending + 1 };
         }
     }
 
@@ -257,6 +245,19 @@ impl Emitter {
         let (element, component) = self.place;
         self.faults.push(Fault { code, element, component, message });
     }
+}
+
+/// Puts separators in front of what was appended from `start` on; says whether there is anything.
+/// They come last: to write them for each of many empty values takes time with their square.
+fn separate(out: &mut Vec<u8>, start: usize, count: usize, separator: u8) -> bool {
+    let end = out.len();
+    if end == start {
+        return false;
+    }
+    out.resize(end + count, separator);
+    out.copy_within(start..end, start + count);
+    out.get_mut(start..start + count).unwrap_or_default().fill(separator);
+    true
 }
 
 fn is_nesting(node: Node<'_>) -> bool {
