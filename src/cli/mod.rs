@@ -21,7 +21,7 @@ mod run;
 mod show;
 mod try_event;
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -66,14 +66,22 @@ pub enum Said {
     No,
 }
 
+/// Bytes that are written to a program at once.
+const BUFFERED: usize = 1 << 16;
+
 /// Runs the command line of this process. `clock` is the only clock that anything below reads.
 pub fn main(clock: fn() -> Timestamp) -> ExitCode {
     let args = Args::parse();
-    let mut out = io::stdout().lock();
-    let done = perform(&args, clock, &mut out).and_then(|said| {
-        out.flush()?;
-        Ok(said)
-    });
+    let screen = io::stdout().lock();
+    // A person sees each line when it is there; a program gets many at once, for one system call.
+    let mut out: Box<dyn Write> = match screen.is_terminal() {
+        true => Box::new(screen),
+        false => Box::new(BufWriter::with_capacity(BUFFERED, screen)),
+    };
+    let done = perform(&args, clock, &mut *out);
+    // In front of the error, whatever it is.
+    let written = out.flush();
+    let done = done.and_then(|said| written.map(|()| said).map_err(CliError::Output));
     match done {
         Ok(Said::Yes) => ExitCode::SUCCESS,
         Ok(Said::No) => ExitCode::from(1),
