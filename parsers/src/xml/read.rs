@@ -47,7 +47,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
             Token::Nothing => {}
             Token::Eof => break,
         }
-        if tree.builder.len() > limits.nodes {
+        if !tree.builder.has_room(limits.nodes.saturating_add(1)) {
             let message = format!("more than {} nodes", limits.nodes);
             return Err(events.error("too-many-nodes", message));
         }
