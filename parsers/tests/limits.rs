@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use waybill_parsers::segment::Part;
 use waybill_parsers::{
-    FrameError, Limits, Reading, csv, edifact, fixed, idoc, json, vda, x12, xml,
+    Builder, FrameError, Kind, Limits, Reading, csv, edifact, fixed, idoc, json, vda, x12, xml,
 };
 
 /// Limits that a debug build reaches soon. The bounds in the tests are multiples of them.
@@ -354,4 +354,26 @@ fn two_million_empty_elements_are_written_as_soon_as_they_are_read() {
         assert_eq!(problems, []);
         assert!(out.len() < 200, "{} bytes", out.len());
     }
+}
+
+/// A million columns, and half a million elements side by side. Either took hours while each was
+/// compared with, or counted among, all before it.
+#[test]
+fn many_columns_and_many_elements_are_read_in_time_linear_in_their_number() {
+    let columns = [",".repeat(1_000_000), "\n1\n".to_owned()].concat();
+    let outcome = drain(csv::Reader::new(columns.as_bytes(), csv::ReadOptions::default(), LIMITS));
+    assert_eq!(outcome.error.map(|error| error.code), Some("too-many-nodes"));
+    let limits = Limits { nodes: 2 << 20, ..LIMITS };
+    let outcome = drain(csv::Reader::new(columns.as_bytes(), csv::ReadOptions::default(), limits));
+    assert_eq!((outcome.error, outcome.documents), (None, 1));
+    let mut builder = Builder::new();
+    builder.open(Kind::Group, "row", 0);
+    for column in 0..300_000 {
+        builder.put(Kind::Text, &format!("c{column}"), "1", 0);
+    }
+    let (row, mut out) = (builder.finish(), Vec::new());
+    assert_eq!(csv::write(&[&row], &[], csv::WriteOptions::default(), &mut out), []);
+    let elements = ["<a>", &"<b/>".repeat(500_000), "</a>"].concat();
+    let document = xml::read(elements.as_bytes(), &limits).unwrap().document;
+    assert_eq!(document.len(), 500_001);
 }

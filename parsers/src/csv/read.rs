@@ -1,5 +1,6 @@
 //! Rows to documents.
 
+use std::collections::HashSet;
 use std::io::{self, BufRead, Read};
 
 use ::csv::{ByteRecord, ErrorKind, ReaderBuilder};
@@ -107,12 +108,14 @@ impl<R: BufRead> Reader<R> {
         if !self.next_record(rows, &mut record)? {
             return Ok(());
         }
+        // A header may have a million names.
+        let mut seen = HashSet::new();
         for (at, name) in record.iter().enumerate() {
             let mut text = String::new();
             self.options.encoding.decode(name, &mut text);
             let name = text.trim().to_owned();
             let name = if name.is_empty() { format!("c{}", at + 1) } else { name };
-            if self.header.contains(&name) {
+            if !seen.insert(name.clone()) {
                 self.repeated.push(at);
             }
             self.header.push(name);

@@ -1,5 +1,7 @@
 //! Documents to rows.
 
+use std::collections::HashMap;
+
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
 
 use crate::document::{Document, Kind, Node};
@@ -42,13 +44,19 @@ pub fn write(
 ) -> Vec<Problem> {
     let mut problems = Problems::new(Limits::default().problems);
     let mut names: Vec<&str> = columns.to_vec();
+    // A row of JSON may have a million names.
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for (at, name) in columns.iter().enumerate() {
+        places.entry(name).or_insert(at);
+    }
     if columns.is_empty() {
         let fields = documents.iter().flat_map(|document| document.root().children());
-        fields.map(Node::name).for_each(|name| {
-            if !names.contains(&name) {
+        for name in fields.map(Node::name) {
+            places.entry(name).or_insert_with(|| {
                 names.push(name);
-            }
-        });
+                names.len() - 1
+            });
+        }
     }
     let mut builder = WriterBuilder::new();
     builder.delimiter(options.delimiter).quote(options.quote).quote_style(QuoteStyle::Necessary);
@@ -59,7 +67,7 @@ pub fn write(
         let _ = writer.write_record(&names);
     }
     for (number, document) in documents.iter().enumerate() {
-        let row = row(document.root(), &names, number, &mut problems);
+        let row = row(document.root(), &places, (number, names.len()), &mut problems);
         let _ = writer.write_record(&row);
     }
     let bytes = writer.into_inner().unwrap_or_default();
@@ -77,9 +85,15 @@ pub fn write(
     problems
 }
 
-fn row<'d>(root: Node<'d>, names: &[&str], number: usize, problems: &mut Problems) -> Vec<&'d str> {
-    let mut row = vec![""; names.len()];
-    let mut given = vec![false; names.len()];
+/// Row `number`, of `count` columns, which have these places.
+fn row<'d>(
+    root: Node<'d>,
+    places: &HashMap<&str, usize>,
+    (number, count): (usize, usize),
+    problems: &mut Problems,
+) -> Vec<&'d str> {
+    let mut row = vec![""; count];
+    let mut given = vec![false; count];
     for child in root.children() {
         let name = child.name();
         let mut fault = |code: &'static str, message: &str| {
@@ -94,7 +108,7 @@ fn row<'d>(root: Node<'d>, names: &[&str], number: usize, problems: &mut Problem
             fault("not-a-field", "a column has no children");
             continue;
         }
-        let at = names.iter().position(|known| *known == name);
+        let at = places.get(name).copied();
         match at.and_then(|at| Some((row.get_mut(at)?, given.get_mut(at)?))) {
             Some((_, true)) => fault("duplicate-field", "occurs more than once"),
             Some((field, given)) => (*field, *given) = (child.text(), true),

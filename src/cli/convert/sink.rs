@@ -1,5 +1,6 @@
 //! Documents on their way into a file of some format.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 
 use waybill_parsers::{
@@ -219,9 +220,9 @@ impl Sink {
         let documents = std::mem::take(&mut self.waiting);
         let header = self.columns.is_none();
         let columns = self.columns.get_or_insert_with(|| {
-            let mut names: Vec<String> = Vec::new();
+            let (mut names, mut seen) = (Vec::new(), HashSet::new());
             for field in documents.iter().flat_map(|document| document.root().children()) {
-                if !names.iter().any(|name| name == field.name()) {
+                if seen.insert(field.name()) {
                     names.push(field.name().to_owned());
                 }
             }
