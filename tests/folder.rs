@@ -636,7 +636,7 @@ fn what_became_of_a_file_is_told_when_it_is_gone() {
         };
         site.write("a.idoc", &[idoc(1, "ZCUST"), idoc(2, "ZOTHER")].concat());
         let mut agent = run(&site);
-        until("it is done", || site.path("done/a.idoc").is_file()).await;
+        until("it is done", || row(&site).is_some_and(|row| row.outcome.is_some())).await;
         agent.0.kill().unwrap();
         let (code, said) = ask("in/a.idoc");
         assert_eq!(code, Some(0), "{said}");

@@ -176,14 +176,18 @@ fn progress(row: &FileRow) -> String {
 /// What became of a file that is not there any more, the newest of its name first.
 fn ended(journal: Option<&Reader>, asked: &Asked<'_>) -> Vec<Explained> {
     let Some((journal, name)) = journal.zip(asked.only.as_deref()) else { return Vec::new() };
-    let rows = journal.ended_files(asked.source, name, MOST_ENDED).unwrap_or_default();
+    let rows = journal.files_named(asked.source, name, MOST_ENDED).unwrap_or_default();
     let explained = |row: FileRow| {
-        let outcome = row.outcome.map_or("", FileOutcome::as_str);
+        let outcome = row.outcome.map_or("ending", FileOutcome::as_str);
         let FileRow { begun, documents, duplicates, failed, .. } = row;
         let mut explanation = match row.outcome {
             Some(FileOutcome::Rejected) => format!("{begun}: rejected as a whole, see rejected/"),
             Some(FileOutcome::Vanished) => format!("{begun}: taken away by somebody else"),
-            _ => format!("{begun}: {documents} IDocs, {duplicates} known before, {failed} failed"),
+            // The agent was stopped between moving it away and saying so.
+            None => format!("{begun}: {}; the agent ends it at its next start", progress(&row)),
+            Some(FileOutcome::Done) => {
+                format!("{begun}: {documents} IDocs, {duplicates} known before, {failed} failed")
+            }
         };
         let failures = journal.file_failures(row.file).unwrap_or_default();
         let events = failures.iter().take(MOST_EVENTS).map(|part| part.event.to_string());

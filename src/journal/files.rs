@@ -276,8 +276,8 @@ impl Reader {
         self.read(|connection| file_rows(connection, &sql, source))
     }
 
-    /// The newest files of a source that had a name and have ended, at most `most` of them.
-    pub fn ended_files(
+    /// The newest files of a source that had a name, at most `most` of them.
+    pub fn files_named(
         &self,
         source: &str,
         name: &str,
@@ -287,7 +287,7 @@ impl Reader {
             let Some(source) = name_number(connection, source)? else { return Ok(Vec::new()) };
             // Without an index: there are few files beside events, and only a person asks.
             let sql = format!(
-                "SELECT {FILE} FROM files WHERE source = ?1 AND name = ?2 AND ended IS NOT NULL
+                "SELECT {FILE} FROM files WHERE source = ?1 AND name = ?2
                  ORDER BY id DESC LIMIT ?3"
             );
             let mut statement = connection.prepare(&sql)?;

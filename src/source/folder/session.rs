@@ -301,7 +301,6 @@ impl Session<'_> {
         };
         let ended: Vec<_> = rows.iter().map(|row| (row.file, outcome(row))).collect();
         for (row, (_, outcome)) in rows.iter().zip(&ended) {
-            self.context.count(outcome.as_str());
             if *outcome == FileOutcome::Vanished {
                 tracing::error!(
                     source = %self.context.name,
@@ -315,13 +314,18 @@ impl Session<'_> {
         self.end(ended).await
     }
 
+    /// Ends files in the journal, and counts them then: what the journal did not take is ended once
+    /// more by the next session.
     pub(super) async fn end(&self, ended: Vec<(u64, FileOutcome)>) -> Result<(), FolderError> {
         if ended.is_empty() {
             return Ok(());
         }
         let now: Timestamp = (self.context.clock)();
+        let outcomes: Vec<_> = ended.iter().map(|(_, outcome)| *outcome).collect();
         let done = self.context.journal.end_files(ended, now).await;
-        done.map_err(|error| FolderError::Journal(error.to_string()))
+        done.map_err(|error| FolderError::Journal(error.to_string()))?;
+        outcomes.iter().for_each(|outcome| self.context.count(outcome.as_str()));
+        Ok(())
     }
 }
 

@@ -254,7 +254,6 @@ impl Session<'_> {
             Ok::<_, FolderError>(ended)
         });
         let ended = finished.await?;
-        self.count_ended(&ended);
         self.end(ended).await
     }
 
@@ -280,12 +279,7 @@ impl Session<'_> {
             Ok::<_, FolderError>(ended)
         });
         let ended = ended.await?;
-        self.count_ended(&ended);
         self.end(ended).await
-    }
-
-    fn count_ended(&self, ended: &[(u64, FileOutcome)]) {
-        ended.iter().for_each(|(_, outcome)| self.context.count(outcome.as_str()));
     }
 }
 
