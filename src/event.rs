@@ -193,6 +193,15 @@ pub struct Transition {
     pub applied: bool,
 }
 
+/// A mapping that could not translate an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedMapping {
+    /// Its name.
+    pub mapping: Arc<str>,
+    /// Whether the document cost more than `limits` allow.
+    pub over_budget: bool,
+}
+
 /// What the pipeline decided about one event: all that the journal commits for it.
 #[derive(Clone, Debug)]
 pub struct Decision {
@@ -207,7 +216,7 @@ pub struct Decision {
     /// The lifecycle step, where one was asked for.
     pub transition: Option<Transition>,
     /// The mappings that could not translate it.
-    pub failed_mappings: Vec<Arc<str>>,
+    pub failed_mappings: Vec<FailedMapping>,
     /// Whether this failure parks its key.
     pub parks: bool,
     /// The deliveries, in the order of the routes' targets.

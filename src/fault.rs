@@ -5,10 +5,11 @@
 //! a comma separated list: `kill:POINT:N` ends the process with SIGKILL at the N-th passage of a
 //! point, any other word switches a deliberate fault on (`ack-before-commit`,
 //! `settle-before-rename`, `skip-duplicate-check`, `no-lanes`, `no-idempotency-key`,
-//! `retry-in-doubt`).
+//! `retry-in-doubt`). `poison:WORD` ends the process with SIGKILL when it decides an event that
+//! holds the word.
 
 #[cfg(feature = "seeded-faults")]
-pub use seeded::{is_on, point};
+pub use seeded::{is_on, point, poison};
 
 /// A place where a crash test may end the process.
 #[cfg(not(feature = "seeded-faults"))]
@@ -21,6 +22,11 @@ pub fn point(_name: &str) {}
 pub fn is_on(_name: &str) -> bool {
     false
 }
+
+/// An event that may end the process.
+#[cfg(not(feature = "seeded-faults"))]
+#[inline]
+pub fn poison(_event: &[u8]) {}
 
 #[cfg(feature = "seeded-faults")]
 mod seeded {
@@ -55,13 +61,25 @@ mod seeded {
     pub fn point(name: &str) {
         for (point, left) in &faults().kills {
             if point == name && left.fetch_sub(1, Ordering::Relaxed) == 1 {
-                // A kill leaves no time for destructors; that is its point.
-                let _ = rustix::process::kill_process(
-                    rustix::process::getpid(),
-                    rustix::process::Signal::KILL,
-                );
+                kill();
             }
         }
+    }
+
+    /// An event that may end the process.
+    pub fn poison(event: &[u8]) {
+        let words = faults().switches.iter().filter_map(|word| word.strip_prefix("poison:"));
+        for word in words.filter(|word| !word.is_empty()) {
+            if event.windows(word.len()).any(|window| window == word.as_bytes()) {
+                kill();
+            }
+        }
+    }
+
+    /// A kill leaves no time for destructors; that is its point.
+    fn kill() {
+        let pid = rustix::process::getpid();
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
 
     /// Whether a deliberate fault is switched on.

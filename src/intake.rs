@@ -8,9 +8,10 @@
 
 mod adopt;
 mod again;
+mod decide;
+mod in_decision;
 mod inbox;
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,18 +20,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::adopt::AdoptError;
 pub use self::again::{Again, Reprocessed};
+pub use self::in_decision::{ALONE, GIVEN_UP, InDecision};
 pub use self::inbox::{Inbox, Pace, Waiting};
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
-use crate::journal::{Batch, CommitError, FilePart, Journal, JournalError, Operator, docnum};
+use crate::intake::decide::{DecidedBatch, Numbers, Reads, as_failed, decide};
+use crate::journal::{Batch, CommitError, Journal, JournalError, Operator};
 use crate::metrics::Metrics;
-use crate::pipeline::{self, Outcome};
 use crate::plan::Plan;
 use crate::source::{self, Taken};
 use crate::trace;
 
-/// Numbers reserved at once: a reservation costs an fsync, a lost block a gap.
-const NUMBER_BLOCK: u64 = 10_000;
 /// The pause before a commit that failed is tried again.
 const COMMIT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -51,6 +51,8 @@ pub struct Intake {
     pub room: watch::Sender<bool>,
     /// The agent's metrics.
     pub metrics: Arc<Metrics>,
+    /// What is being decided, and what was at unclean ends.
+    pub in_decision: InDecision,
     /// Now.
     pub clock: fn() -> Timestamp,
 }
@@ -93,20 +95,6 @@ pub enum ReprocessError {
     /// The agent is stopping.
     #[error("the agent is stopping")]
     Stopping,
-}
-
-/// Document numbers that are reserved and not used yet.
-#[derive(Debug, Default)]
-struct Numbers {
-    left: Range<u64>,
-}
-
-/// A batch that was decided.
-struct DecidedBatch {
-    batch: Batch,
-    /// The sources of the redeliveries, one for each.
-    redeliveries: Vec<Arc<str>>,
-    numbers: Numbers,
 }
 
 impl Intake {
@@ -182,7 +170,9 @@ impl Intake {
     /// failed. `false` where not even that is possible.
     async fn make_durable(&self, arrivals: Vec<Arrival>, mut numbers: Numbers) -> (Numbers, bool) {
         let plan = self.plan.clone();
-        let mut parts = vec![arrivals];
+        let mut parts = self.in_decision.cut(arrivals);
+        // Taken from the end.
+        parts.reverse();
         while let Some(mut part) = parts.pop() {
             let decided = match self.decide(&plan, part.clone(), numbers).await {
                 Ok(decided) => decided,
@@ -242,7 +232,12 @@ impl Intake {
         numbers: Numbers,
     ) -> Result<DecidedBatch, JournalError> {
         let (plan, journal, now) = (plan.clone(), self.journal.clone(), (self.clock)());
-        let deciding = move || decide(&plan, &journal, arrivals, numbers, now);
+        let in_decision = self.in_decision.clone();
+        let deciding = move || {
+            let reads = Reads { plan: &plan, in_decision: &in_decision };
+            let _deciding = in_decision.begin(&arrivals, now);
+            decide(reads, &journal, arrivals, numbers, now)
+        };
         match tokio::task::spawn_blocking(deciding).await {
             Ok(decided) => decided,
             Err(error) => std::panic::resume_unwind(error.into_panic()),
@@ -257,8 +252,11 @@ impl Intake {
             if let Some(step) = decision.transition.as_ref().filter(|step| !step.legal) {
                 self.metrics.transitions_refused.with_label_values(&[&step.lifecycle]).inc();
             }
-            for mapping in &decision.failed_mappings {
-                self.metrics.mapping_errors.with_label_values(&[mapping]).inc();
+            for failed in &decision.failed_mappings {
+                self.metrics.mapping_errors.with_label_values(&[&failed.mapping]).inc();
+                if failed.over_budget {
+                    self.metrics.mapping_over_budget.with_label_values(&[&failed.mapping]).inc();
+                }
             }
             trace::span(decision.header.trace.as_ref()).in_scope(|| match decision.verdict {
                 Verdict::Refused | Verdict::Failed => {
@@ -287,82 +285,4 @@ fn heard(heard: bool) {
     if !heard {
         tracing::debug!("nobody waits for the answer");
     }
-}
-
-/// Decides arrivals in their order, against what the journal knows.
-fn decide(
-    plan: &Plan,
-    journal: &Journal,
-    arrivals: Vec<Arrival>,
-    mut numbers: Numbers,
-    now: Timestamp,
-) -> Result<DecidedBatch, JournalError> {
-    let origins = arrivals.iter().map(|arrival| (arrival.source.clone(), arrival.position));
-    let origins: Vec<_> = origins.collect();
-    let reads: Vec<_> = arrivals.into_iter().map(|arrival| pipeline::read(plan, arrival)).collect();
-    let (decisions, places) = decide_reads(plan, journal, reads, &mut numbers, now)?;
-    let mut batch = batch(plan, now, decisions);
-    let mut redeliveries = Vec::new();
-    for ((source, position), decision) in origins.into_iter().zip(places) {
-        batch.files.extend(position.map(|position| FilePart { position, decision }));
-        if decision.is_none() {
-            redeliveries.push(source);
-        }
-    }
-    Ok(DecidedBatch { batch, redeliveries, numbers })
-}
-
-/// Decisions, and for each event its place among them: a redelivery has none.
-type Decided = (Vec<Decision>, Vec<Option<usize>>);
-
-fn decide_reads(
-    plan: &Plan,
-    journal: &Journal,
-    reads: Vec<pipeline::Read>,
-    numbers: &mut Numbers,
-    now: Timestamp,
-) -> Result<Decided, JournalError> {
-    let mut facts = journal.facts(&pipeline::needs(plan, &reads))?;
-    let most = pipeline::numbers_per_event(plan) * reads.len() as u64;
-    if numbers.left.end - numbers.left.start < most {
-        numbers.left = reserve(journal, most.max(NUMBER_BLOCK))?;
-    }
-    let mut decisions = Vec::with_capacity(reads.len());
-    let mut places = Vec::with_capacity(reads.len());
-    for read in reads {
-        match pipeline::process(plan, read, &mut facts, &mut numbers.left, now) {
-            Outcome::Decided(decision) => {
-                places.push(Some(decisions.len()));
-                decisions.push(*decision);
-            }
-            Outcome::Redelivery => places.push(None),
-        }
-    }
-    Ok((decisions, places))
-}
-
-/// Takes a block of document numbers: instance, epoch and a counter that never returns.
-fn reserve(journal: &Journal, count: u64) -> Result<Range<u64>, JournalError> {
-    let counters = journal.reserve_numbers("docnum", count)?;
-    let number = |counter| docnum(journal.instance(), journal.epoch(), counter);
-    Ok(number(counters.start)..number(counters.end))
-}
-
-fn batch(plan: &Plan, at: Timestamp, decisions: Vec<Decision>) -> Batch {
-    let (plan, generation) = (plan.digest(), plan.generation());
-    Batch { plan, generation, at, operator: None, decisions, files: Vec::new() }
-}
-
-/// The one decision of a batch, as the failure that the journal's refusal makes it.
-fn as_failed(batch: &Batch, error: &CommitError) -> Batch {
-    let mut batch = batch.clone();
-    for decision in &mut batch.decisions {
-        decision.verdict = Verdict::Failed;
-        decision.causes = vec![error.to_string()];
-        decision.deliveries.clear();
-        if let Some(transition) = &mut decision.transition {
-            transition.applied = false;
-        }
-    }
-    batch
 }

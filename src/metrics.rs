@@ -27,6 +27,8 @@ pub struct Metrics {
     pub transitions_refused: IntCounterVec,
     /// Events that a mapping could not translate.
     pub mapping_errors: IntCounterVec,
+    /// Those of them that cost more than `limits` allow.
+    pub mapping_over_budget: IntCounterVec,
     /// Deliveries settled, by outcome.
     pub deliveries: IntCounterVec,
     /// From the start of an attempt to its settlement.
@@ -55,6 +57,8 @@ pub struct Metrics {
     pub files: IntCounterVec,
     /// Bytes of documents taken out of files.
     pub file_bytes: IntCounterVec,
+    /// How long the batch in decision has been there.
+    pub decision_age_seconds: Gauge,
     /// From the start of a journal transaction to its answer.
     pub journal_commit_seconds: Histogram,
     /// Bytes of the journal's main file.
@@ -112,6 +116,7 @@ const HELP: &[(&str, &str)] = &[
         "Illegal transitions, whatever the lifecycle's mode does about them.",
     ),
     ("mapping_errors_total", "Events that a mapping could not translate."),
+    ("mapping_over_budget_total", "Events whose documents cost more than `limits` allow."),
     ("deliveries_total", "Deliveries settled, by outcome."),
     ("delivery_seconds", "From the start of an attempt to its settlement."),
     ("retries_total", "Attempts that will be repeated, by reason."),
@@ -126,6 +131,7 @@ const HELP: &[(&str, &str)] = &[
     ("files_waiting", "Files in a folder that are not taken yet, by reason."),
     ("files_total", "Files of a folder: taken, put-back, done, rejected, vanished."),
     ("file_bytes_total", "Bytes of documents taken out of files."),
+    ("decision_age_seconds", "How long the batch in decision has been there; 0 without one."),
     ("journal_commit_seconds", "From the start of a journal transaction to its answer."),
     ("journal_bytes", "Bytes of the journal's main file."),
     ("journal_wal_bytes", "Bytes of the journal's write-ahead log."),
@@ -152,6 +158,7 @@ impl Metrics {
             redeliveries: new.counters("redeliveries_total", &["source"])?,
             transitions_refused: new.counters("transitions_refused_total", &["lifecycle"])?,
             mapping_errors: new.counters("mapping_errors_total", &["mapping"])?,
+            mapping_over_budget: new.counters("mapping_over_budget_total", &["mapping"])?,
             deliveries: new.counters("deliveries_total", &["target", "outcome"])?,
             delivery_seconds: new.histograms("delivery_seconds", &["target"])?,
             retries: new.counters("retries_total", &["target", "reason"])?,
@@ -166,6 +173,7 @@ impl Metrics {
             files_waiting: new.gauges("files_waiting", &["source", "reason"])?,
             files: new.counters("files_total", &["source", "outcome"])?,
             file_bytes: new.counters("file_bytes_total", &["source"])?,
+            decision_age_seconds: new.float_gauge("decision_age_seconds")?,
             journal_commit_seconds: new.histogram("journal_commit_seconds")?,
             journal_bytes: new.gauge("journal_bytes")?,
             journal_wal_bytes: new.gauge("journal_wal_bytes")?,

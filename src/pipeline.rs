@@ -15,13 +15,15 @@ use jiff::Timestamp;
 use waybill_parsers::{Document, Path};
 
 use crate::config::OnFailed;
-use crate::event::{Arrival, Decision, Digest, Header, Identity, Seen, Transition, Verdict};
+use crate::event::{
+    Arrival, Decision, Digest, FailedMapping, Header, Identity, Seen, Transition, Verdict,
+};
 use crate::facts::{Facts, Needs};
 use crate::lifecycle::{Lifecycle, Step};
 use crate::pipeline::decode::{Content, Decoded};
-use crate::pipeline::serial::Newest;
+use crate::pipeline::serial::{Newest, newest_wins};
 use crate::plan::{Plan, SourceFormat, SourcePlan};
-use crate::route::Inputs;
+use crate::route::{Failure, Inputs};
 
 /// An arrival that was looked into.
 #[derive(Clone, Debug)]
@@ -71,11 +73,21 @@ pub enum Outcome {
 pub fn read(plan: &Plan, arrival: Arrival) -> Read {
     let source = plan.source(&arrival.source);
     let arrival = whole(source, arrival);
-    let digest = Digest::of(&arrival.raw);
     let decoded = match source {
         Some(source) => decode::decode(source, &arrival),
         None => Decoded::failed(format!("source {} is not configured any more", arrival.source)),
     };
+    of(plan, arrival, decoded)
+}
+
+/// An arrival that is not looked into, for that cause.
+pub fn given_up(plan: &Plan, arrival: Arrival, cause: String) -> Read {
+    let arrival = whole(plan.source(&arrival.source), arrival);
+    of(plan, arrival, Decoded::failed(cause))
+}
+
+fn of(plan: &Plan, arrival: Arrival, decoded: Decoded) -> Read {
+    let digest = Digest::of(&arrival.raw);
     let id = decoded.id.or(arrival.message_id).unwrap_or_else(|| format!("sha256:{digest}"));
     let header = Header {
         identity: Identity::of(&arrival.source, &id),
@@ -222,7 +234,7 @@ struct Decided {
     verdict: Verdict,
     causes: Vec<String>,
     transition: Option<Transition>,
-    failed_mappings: Vec<Arc<str>>,
+    failed_mappings: Vec<FailedMapping>,
     parks: bool,
     deliveries: Vec<crate::delivery::NewDelivery>,
 }
@@ -300,23 +312,6 @@ fn step(lifecycle: &Lifecycle, object: &str, status: &str, facts: &Facts) -> Dec
     Decided { verdict, causes, transition: Some(transition), ..Decided::default() }
 }
 
-/// Whether an IDoc is newer than what was taken last of its key. An older one is no fault of
-/// anybody: it is ignored.
-fn newest_wins(newest: &Newest, facts: &Facts) -> Decided {
-    let last = facts.objects.get(&(newest.rule.clone(), newest.object.clone())).cloned();
-    let (transition, taken) = newest.step(last);
-    let transition = Some(transition);
-    match taken {
-        Ok(()) => Decided { transition, ..Decided::default() },
-        Err(cause) => Decided {
-            verdict: Verdict::Ignored,
-            causes: vec![cause],
-            transition,
-            ..Decided::default()
-        },
-    }
-}
-
 /// Tries all routes. One that fails fails the event: no half of its deliveries leaves, and the
 /// object's status does not advance.
 #[allow(
@@ -339,20 +334,21 @@ fn route(
             Ok(false) => continue,
             Ok(true) => match (content.opaque, numbers.next()) {
                 // Every path would lead to nothing, and optional fields would be missed by nobody.
-                (Some(why), _) => Err(vec![why.to_owned()]),
+                (Some(why), _) => Err(Failure::from(why.to_owned())),
                 (None, Some(number)) => {
                     route.deliver(&read.header, document, Inputs { now, number })
                 }
-                (None, None) => Err(vec!["no document number was reserved for it".to_owned()]),
+                (None, None) => Err("no document number is reserved".to_owned().into()),
             },
-            Err(cause) => Err(vec![cause]),
+            Err(cause) => Err(cause.into()),
         };
         taken = true;
         match deliveries {
             Ok(deliveries) => decided.deliveries.extend(deliveries),
-            Err(causes) => {
+            Err(Failure { causes, over_budget }) => {
                 failures.extend(causes);
-                decided.failed_mappings.push(route.mapping.name().into());
+                let mapping = route.mapping.name().into();
+                decided.failed_mappings.push(FailedMapping { mapping, over_budget });
                 decided.parks |= route.on_failed == OnFailed::Park && !read.header.key.is_empty();
             }
         }

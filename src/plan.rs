@@ -51,7 +51,7 @@ impl Plan {
         let routes = routes::compile(&written.config, &compiled, &mut problems);
         let lifecycles: Vec<_> = compiled.lifecycles.iter().map(|(one, _)| one).collect();
         let types = &compiled.idoc_types;
-        let sources = sources::compile(&written.config.sources, types, &lifecycles, &mut problems);
+        let sources = sources::compile(&written.config, types, &lifecycles, &mut problems);
         one_lifecycle_per_kind(&mut compiled);
         let mut list = problems.into_list();
         list.append(&mut compiled.diagnostics);

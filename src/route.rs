@@ -12,10 +12,12 @@ use waybill_parsers::{Document, Schema, json};
 
 use crate::cloudevent::{self, Attributes};
 use crate::config::path_template::PathTemplate;
-use crate::config::{NameTemplate, NameValues, OnFailed, RoutingKey, RoutingValues, routing_key};
+use crate::config::{
+    Limits, NameTemplate, NameValues, OnFailed, RoutingKey, RoutingValues, routing_key,
+};
 use crate::delivery::NewDelivery;
 use crate::event::Header;
-use crate::mapping::{Condition, Mapping};
+use crate::mapping::{Budget, Condition, FaultKind, Mapping};
 use crate::partner::Partner;
 use crate::request::Request;
 use crate::trace::Trace;
@@ -40,6 +42,8 @@ pub struct Route {
     pub to: Vec<Destination>,
     /// Whether a failure holds back the later events of its key.
     pub on_failed: OnFailed,
+    /// How much one document may cost.
+    pub limits: Limits,
 }
 
 /// The format of a route's documents.
@@ -143,6 +147,21 @@ impl Media {
     }
 }
 
+/// Why the documents of an event could not be made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Failure {
+    /// All reasons, without payload text.
+    pub causes: Vec<String>,
+    /// Whether the document cost more than it may.
+    pub over_budget: bool,
+}
+
+impl From<String> for Failure {
+    fn from(cause: String) -> Self {
+        Self { causes: vec![cause], over_budget: false }
+    }
+}
+
 impl Route {
     /// Whether the route takes an event of that kind and content. The error is the reason why its
     /// condition could not be decided.
@@ -156,42 +175,57 @@ impl Route {
         }
     }
 
-    /// The deliveries of an event, one for each target. The errors are all the reasons why the
-    /// document could not be made, without payload text.
+    /// The deliveries of an event, one for each target.
     pub fn deliver(
         &self,
         header: &Header,
         content: &Document,
         inputs: Inputs,
-    ) -> Result<Vec<NewDelivery>, Vec<String>> {
+    ) -> Result<Vec<NewDelivery>, Failure> {
         let produced = self.produce(content, inputs)?;
         let deliveries = self.to.iter().map(|to| self.address(to, header, &produced, inputs));
-        deliveries.collect::<Result<_, _>>().map_err(|cause| vec![cause])
+        Ok(deliveries.collect::<Result<_, _>>()?)
     }
 
     /// The document of an event.
-    fn produce(&self, content: &Document, inputs: Inputs) -> Result<Produced, Vec<String>> {
+    fn produce(&self, content: &Document, inputs: Inputs) -> Result<Produced, Failure> {
         let number = format!("{:016}", inputs.number);
         let control = self.control(&number, inputs.now);
         let fields: Vec<(&str, &str)> =
             control.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let Limits { nodes, steps, document: most, .. } = self.limits;
         let document = self
             .mapping
-            .apply(content.root(), &fields)
-            .map_err(|faults| faults.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+            .apply(content.root(), &fields, Budget { nodes, steps })
+            .map_err(|faults| Failure {
+                causes: faults.iter().map(ToString::to_string).collect(),
+                over_budget: faults.iter().any(|fault| fault.kind == FaultKind::Budget),
+            })?;
         let mut bytes = Vec::with_capacity(4 << 10);
         let mapping = self.mapping.name();
         let media = match &self.makes {
             Makes::Idoc { schema, .. } => {
-                let options = WriteOptions::default();
+                let options = WriteOptions { limit: Some(most), ..WriteOptions::default() };
                 let problems = idoc::write(&document, schema, options, &mut bytes);
                 if !problems.is_empty() {
-                    return Err(problems.iter().map(|one| format!("{mapping}: {one}")).collect());
+                    let over_budget = problems.iter().any(|one| one.code == "too-large");
+                    let causes = problems.iter().map(|one| match one.code {
+                        "too-large" => format!("{mapping}: {one} (`limits.document`)"),
+                        _ => format!("{mapping}: {one}"),
+                    });
+                    return Err(Failure { causes: causes.collect(), over_budget });
                 }
                 Media::Idoc
             }
             Makes::Json => {
                 json::write(document.root(), &mut bytes);
+                if bytes.len() > most {
+                    let cause = format!(
+                        "{mapping}: {} bytes; `limits.document` allows {most}",
+                        bytes.len()
+                    );
+                    return Err(Failure { causes: vec![cause], over_budget: true });
+                }
                 Media::Json
             }
         };

@@ -29,7 +29,7 @@ use waybill::agent;
 use waybill::config::SourceKind;
 use waybill::dispatch::feed::Feeds;
 use waybill::event::Verdict;
-use waybill::intake::{Inbox, Intake, Pace, Waiting};
+use waybill::intake::{InDecision, Inbox, Intake, Pace, Waiting};
 use waybill::journal::{EventFilter, FileOutcome, FileRow, Journal};
 use waybill::metrics::Metrics;
 use waybill::plan::Plan;
@@ -193,6 +193,7 @@ impl Running {
         let last = Waiting { queue: self.taken.take().unwrap(), pace: Pace::Bulk };
         let all = std::mem::take(&mut self.before).into_iter().chain([last]);
         let intake = Intake {
+            in_decision: InDecision::default(),
             journal: self.journal.clone(),
             plan: self.plan.clone(),
             inbox: Inbox::new(all.collect()),

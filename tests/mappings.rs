@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use waybill::diagnostic::{Problems, SourceFile};
-use waybill::mapping::{self, FormatEntry, Inputs, Mapping, Product};
+use waybill::mapping::{self, Budget, FormatEntry, Inputs, Mapping, Product};
 use waybill::table::Table;
 use waybill_parsers::{Builder, Document, Kind, Limits, Node, Schema, Severity, idoc, json};
 
@@ -187,7 +187,7 @@ fn every_case_of_every_mapping_comes_out_as_expected() {
         for case in folders(&folder.join("cases")) {
             let event = event(&case);
             let problems = case.join("problems.txt");
-            match loaded.mapping.apply(event.root(), &CONTROL) {
+            match loaded.mapping.apply(event.root(), &CONTROL, Budget::UNLIMITED) {
                 Ok(document) => {
                     good += 1;
                     let (name, found) = shown(&loaded, &document);
@@ -304,16 +304,17 @@ fn every_example_of_the_manual_does_what_it_says() {
             (Ok(_), "text") => (&blocks[at + 1].1, "no mistakes".to_owned()),
             (Ok(loaded), _) => {
                 let event = json::read(blocks[at + 1].1.as_bytes(), &Limits::default()).unwrap();
-                let found = match loaded.mapping.apply(event.document.root(), &[]) {
-                    Err(faults) => messages(faults.iter().map(ToString::to_string).collect()),
-                    Ok(document) => {
-                        let mut out = String::new();
-                        // The first child is the control record.
-                        let segments = document.root().children().skip(1);
-                        segments.for_each(|segment| tree(segment, 0, &mut out));
-                        out
-                    }
-                };
+                let found =
+                    match loaded.mapping.apply(event.document.root(), &[], Budget::UNLIMITED) {
+                        Err(faults) => messages(faults.iter().map(ToString::to_string).collect()),
+                        Ok(document) => {
+                            let mut out = String::new();
+                            // The first child is the control record.
+                            let segments = document.root().children().skip(1);
+                            segments.for_each(|segment| tree(segment, 0, &mut out));
+                            out
+                        }
+                    };
                 (&blocks[at + 2].1, found)
             }
         };
@@ -353,7 +354,7 @@ fn every_whole_example_of_json_does_what_it_says() {
         let loaded = compile(&file, &root().join("customer-changed"));
         let loaded = loaded.unwrap_or_else(|mistakes| panic!("{mistakes:#?}"));
         let source = grown(&blocks[at + 1].1);
-        let document = loaded.mapping.apply(source.root(), &[]).unwrap();
+        let document = loaded.mapping.apply(source.root(), &[], Budget::UNLIMITED).unwrap();
         assert_eq!(shown(&loaded, &document).1, blocks[at + 2].1);
     }
     assert_eq!(examples, 1);
@@ -378,7 +379,7 @@ fn the_manual_tells_the_truth_about_expressions() {
         );
         let loaded = compile(&SourceFile::new("m", file), &root());
         let loaded = loaded.unwrap_or_else(|mistakes| panic!("{expression}: {mistakes:?}"));
-        let found = match loaded.mapping.apply(event.document.root(), &[]) {
+        let found = match loaded.mapping.apply(event.document.root(), &[], Budget::UNLIMITED) {
             Err(_) => "fault".to_owned(),
             Ok(document) => {
                 let field = document.root().nth(1).and_then(|segment| segment.child("EVTID"));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use support::{OTHER_VIN, Site, VIN, event};
 use waybill::cloudevent::binary::{Head, Value};
-use waybill::event::{Arrival, Beside, Decision, Header, Verdict};
+use waybill::event::{Arrival, Beside, Decision, FailedMapping, Header, Verdict};
 use waybill::facts::Facts;
 use waybill::pipeline::{self, Outcome};
 use waybill::plan::Plan;
@@ -250,6 +250,57 @@ fn an_event_that_no_route_takes_is_ignored_but_steps_its_object() {
     assert_eq!(world.decide(&event("e3", VIN, "shipped")).verdict, Verdict::Accepted);
 }
 
+/// An event of a vehicle with that many options, of which the mapping makes a segment each.
+fn with_options(count: usize) -> Vec<u8> {
+    let mut event: serde_json::Value = serde_json::from_slice(&event("e1", VIN, "sold")).unwrap();
+    let option = serde_json::json!({ "code": "P9AA", "text": "Panoramadach" });
+    event["data"]["options"] = vec![option; count].into();
+    serde_json::to_vec(&event).unwrap()
+}
+
+#[test]
+fn a_document_that_costs_more_than_its_limits_fails_with_the_limit_and_the_place() {
+    let limited = |limits: &str| {
+        let site = Site::new("q", "");
+        let text = std::fs::read_to_string(site.config()).unwrap();
+        std::fs::write(site.config(), format!("{text}limits: {{ {limits} }}\n")).unwrap();
+        World::of(site).decide(&with_options(500))
+    };
+    for (limits, causes) in [
+        ("steps: 5000", ["Z1VHHDR/Z1VHOPT[", "takes more than 5000 steps (`limits.steps`)"]),
+        ("nodes: 1100", ["data/options[365]", "more than 1100 values (`limits.nodes`)"]),
+        (
+            "document: 256KiB",
+            ["Z1VHHDR/Z1VHOPT[", "an IDoc of more than 262144 bytes (`limits.document`)"],
+        ),
+    ] {
+        let decision = limited(limits);
+        assert_eq!(decision.verdict, Verdict::Failed, "{limits}");
+        let [found] = decision.causes.as_slice() else { panic!("{:?}", decision.causes) };
+        assert!(causes.iter().all(|cause| found.contains(cause)), "{found}");
+    }
+    assert_eq!(limited("steps: 100000").verdict, Verdict::Accepted);
+    let over = &limited("steps: 5000").failed_mappings[0];
+    assert!(over.over_budget);
+}
+
+#[test]
+fn an_event_that_is_given_up_fails_for_its_cause_and_is_recognised_again() {
+    let mut world = World::new();
+    let raw = event("e1", VIN, "sold");
+    let give_up = |world: &mut World| {
+        let arrival = World::arrival(&raw, None);
+        let read = pipeline::given_up(&world.plan, arrival, "it ended the agent".to_owned());
+        let now = Timestamp::from_second(1_772_360_430).unwrap();
+        pipeline::process(&world.plan, read, &mut world.facts, &mut world.numbers, now)
+    };
+    let decision = decided(give_up(&mut world));
+    assert_eq!((decision.verdict, decision.parks), (Verdict::Failed, false));
+    assert_eq!(decision.causes, ["it ended the agent"]);
+    assert!(decision.header.id.starts_with("sha256:"), "{}", decision.header.id);
+    assert!(matches!(give_up(&mut world), Outcome::Redelivery));
+}
+
 #[test]
 fn a_failed_mapping_parks_its_key_and_no_other() {
     let mut world = World::new();
@@ -257,7 +308,8 @@ fn a_failed_mapping_parks_its_key_and_no_other() {
     let failed = world.decide(bad.as_bytes());
     assert_eq!(failed.verdict, Verdict::Failed);
     assert!(failed.parks && !failed.transition.unwrap().applied);
-    assert_eq!(failed.failed_mappings, ["vehicle-registration".into()]);
+    let mapping = "vehicle-registration".into();
+    assert_eq!(failed.failed_mappings, [FailedMapping { mapping, over_budget: false }]);
     assert!(!failed.causes[0].contains("08155"), "payload in {:?}", failed.causes);
     let waiting = world.decide(&event("e2", VIN, "shipped"));
     assert_eq!(waiting.verdict, Verdict::Waiting);

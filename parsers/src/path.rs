@@ -74,24 +74,34 @@ impl Path {
 
     /// The node that the path leads to from `start`, if there is one.
     pub fn find<'a>(&self, start: Node<'a>) -> Option<Node<'a>> {
+        self.find_counting(start, &mut 0)
+    }
+
+    /// As [`find`](Self::find). Adds to `visited` the number of nodes it looked at, which is how a
+    /// caller that follows many paths bounds its work: a step looks at each child of a node until
+    /// one has the name.
+    pub fn find_counting<'a>(&self, start: Node<'a>, visited: &mut u64) -> Option<Node<'a>> {
         let mut node = start;
         let mut steps = self.steps.iter().peekable();
         while let Some(step) = steps.next() {
+            let mut children = node.children().inspect(|_| *visited += 1);
             node = match step {
-                Step::Index(index) => node.nth(*index)?,
+                Step::Index(index) => children.nth(*index)?,
                 Step::Name(name) => {
-                    let holder = if node.kind() == Kind::List { node.nth(0)? } else { node };
+                    let holder = if node.kind() == Kind::List { children.next()? } else { node };
+                    let mut children = holder.children().inspect(|_| *visited += 1);
+                    let found = children.find(|child| child.name() == name)?;
                     match steps.peek() {
-                        Some(Step::Index(index)) => {
-                            let found = holder.child(name)?;
-                            if found.kind() == Kind::List {
-                                found
-                            } else {
-                                steps.next();
-                                holder.children().filter(|c| c.name() == name).nth(*index)?
+                        // An index counts the items of a list, or else the siblings of that name.
+                        Some(Step::Index(index)) if found.kind() != Kind::List => {
+                            steps.next();
+                            let mut siblings = children.filter(|child| child.name() == name);
+                            match index.checked_sub(1) {
+                                Some(later) => siblings.nth(later)?,
+                                None => found,
                             }
                         }
-                        _ => holder.child(name)?,
+                        _ => found,
                     }
                 }
             };
@@ -212,6 +222,18 @@ mod tests {
         assert_eq!(text("items[1]").as_deref(), Some("20"));
         assert_eq!(text("E1EDKA1[2].NAME1"), None);
         assert_eq!(text("E1EDKA1"), None);
+    }
+
+    #[test]
+    fn a_search_counts_every_node_that_it_looks_at() {
+        let document = repeated();
+        let visited = |path: &str| {
+            let mut visited = 0;
+            let _ = Path::parse(path).unwrap().find_counting(document.root(), &mut visited);
+            visited
+        };
+        assert_eq!((visited("E1EDKA1"), visited("items"), visited("nothing")), (1, 3, 3));
+        assert_eq!((visited("E1EDKA1[1].NAME1"), visited("items[1]")), (2 + 2, 3 + 2));
     }
 
     #[test]

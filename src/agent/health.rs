@@ -13,6 +13,7 @@ use crate::config::{Config, SourceKind, TargetKind};
 use crate::event::Digest;
 use crate::http::door::Door;
 use crate::http::{Answer, Call, Handler, Peer};
+use crate::intake::InDecision;
 use crate::journal::{Journal, JournalError, Sizes};
 use crate::metrics::Metrics;
 use crate::tls::expiry;
@@ -37,6 +38,8 @@ pub(super) struct Health {
     pub(super) door: Option<Arc<Door>>,
     /// Where the paths of certificates start from.
     pub(super) base: PathBuf,
+    /// What is being decided.
+    pub(super) in_decision: InDecision,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -107,6 +110,11 @@ impl Health {
         if !*self.room.borrow() {
             reasons.push("the journal has no room".to_owned());
         }
+        let stands = self.decision_age();
+        if stands > standing.config.limits.decision {
+            let seconds = stands.as_secs();
+            reasons.push(format!("a batch of events has been in decision for {seconds} s"));
+        }
         let ready = reasons.is_empty();
         for target in &standing.config.targets {
             let target = &*target.name;
@@ -119,6 +127,13 @@ impl Health {
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let (plan, reload_refused) = (standing.plan.to_string(), standing.refused);
         Answer::json(status, &Readiness { ready, reasons, generation, plan, reload_refused })
+    }
+
+    /// How long the batch in decision has been there; zero where there is none.
+    fn decision_age(&self) -> Duration {
+        let since = self.in_decision.since();
+        let age = since.map(|since| (self.clock)().duration_since(since));
+        age.and_then(|age| Duration::try_from(age).ok()).unwrap_or_default()
     }
 
     /// That it is down, and why where that is known.
@@ -156,6 +171,8 @@ impl Health {
         if let Some(ends) = self.door.as_ref().and_then(|door| door.ends()) {
             self.ends_at(LISTENER, ends);
         }
+        // Before the journal is asked, which may be what the decision waits for.
+        self.metrics.decision_age_seconds.set(self.decision_age().as_secs_f64());
         let sizes = self.journal.sizes()?;
         self.metrics.journal_bytes.set(sizes.database as i64);
         self.metrics.journal_wal_bytes.set(sizes.wal as i64);

@@ -23,13 +23,15 @@ use crate::dispatch::Dispatcher;
 use crate::dispatch::feed::Feeds;
 use crate::http::door::Door;
 use crate::http::{self, Listener};
-use crate::intake::{self, Inbox, Intake, Pace, Waiting};
-use crate::journal::Journal;
+use crate::intake::{self, InDecision, Inbox, Intake, Pace, Waiting};
+use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
 use crate::plan::Plan;
 use crate::source::{amqp, folder};
 use crate::target::Target;
 
+/// The file of the events in decision, below the data directory.
+const IN_DECISION: &str = "in-decision";
 /// Sources that may begin at once.
 const BEGINNING: usize = 64;
 
@@ -77,6 +79,7 @@ pub(super) struct Shared {
     pub(super) metrics: Arc<Metrics>,
     pub(super) feeds: Feeds,
     room: watch::Sender<bool>,
+    in_decision: InDecision,
     clock: fn() -> Timestamp,
 }
 
@@ -110,7 +113,7 @@ impl Parts {
         clock: fn() -> Timestamp,
     ) -> Result<Self, AgentError> {
         let Loaded { written, plan, .. } = loaded;
-        let journal = open_journal(&written, clock).await?;
+        let (journal, in_decision) = open(&written, clock).await?;
         let metrics = Arc::new(Metrics::new()?);
         series::start(&metrics, clock());
         series::begin(&metrics, &written.config, &plan);
@@ -123,7 +126,7 @@ impl Parts {
         );
         let (room, _) = watch::channel(true);
         let feeds = Feeds::of(written.config.targets.iter().map(|target| target.name.clone()));
-        let shared = Shared { journal, metrics, feeds, room, clock };
+        let shared = Shared { journal, metrics, feeds, room, in_decision, clock };
         let (ask_intake, commands) = mpsc::channel(COMMANDS);
         let (begin, later) = mpsc::channel(BEGINNING);
         let plan = Arc::new(plan);
@@ -135,6 +138,7 @@ impl Parts {
             feeds: shared.feeds.clone(),
             room: shared.room.clone(),
             metrics: shared.metrics.clone(),
+            in_decision: shared.in_decision.clone(),
             clock,
         };
         let standing = Standing::new(Arc::new(written.config.clone()), plan.digest());
@@ -285,6 +289,7 @@ impl Parts {
             standing: self.standing.subscribe(),
             door: door.clone(),
             base: written.base.clone(),
+            in_decision: shared.in_decision.clone(),
             clock: shared.clock,
         });
         if let Some(listen) = &written.config.http {
@@ -326,9 +331,21 @@ fn control_socket(written: &Written) -> Result<UnixListener, AgentError> {
     Ok(listener)
 }
 
-async fn open_journal(written: &Written, clock: fn() -> Timestamp) -> Result<Journal, AgentError> {
-    let options = journal_options(written);
-    let opened = tokio::task::spawn_blocking(move || Journal::open(&options, clock()));
+/// Opens the journal and what lies beside it.
+async fn open(
+    written: &Written,
+    clock: fn() -> Timestamp,
+) -> Result<(Journal, InDecision), AgentError> {
+    let (options, path) = (journal_options(written), data_dir(written).join(IN_DECISION));
+    let opened = tokio::task::spawn_blocking(move || {
+        let journal = Journal::open(&options, clock())?;
+        // It is a safeguard: without it events are decided all the same.
+        let in_decision = InDecision::open(&path).unwrap_or_else(|error| {
+            tracing::warn!(%error, "{IN_DECISION} in data_dir cannot be used");
+            InDecision::default()
+        });
+        Ok::<_, JournalError>((journal, in_decision))
+    });
     match opened.await {
         Ok(opened) => Ok(opened?),
         Err(error) => std::panic::resume_unwind(error.into_panic()),

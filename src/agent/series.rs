@@ -81,5 +81,6 @@ pub(super) fn begin(metrics: &Metrics, config: &Config, plan: &Plan) {
     }
     for route in plan.routes() {
         metrics.mapping_errors.with_label_values(&[route.mapping.name()]);
+        metrics.mapping_over_budget.with_label_values(&[route.mapping.name()]);
     }
 }

@@ -15,7 +15,7 @@ use crate::cli::args::{Act, Reason, Reload, Reprocess, Unpark};
 use crate::cli::{CliError, Said, check, journal_views, output};
 use crate::dispatch::feed::Feeds;
 use crate::http::client::{self, CallError};
-use crate::intake::{Again, Command, Inbox, Intake, ReprocessError, Reprocessed};
+use crate::intake::{Again, Command, InDecision, Inbox, Intake, ReprocessError, Reprocessed};
 use crate::journal::{Action, Done, Journal, Operator, What};
 use crate::metrics::Metrics;
 
@@ -228,6 +228,7 @@ async fn offline(
     let (answer, answered) = oneshot::channel();
     let sent = ask.send(Command::Reprocess { what, operator, answer }).await;
     let intake = Intake {
+        in_decision: InDecision::default(),
         journal: journal.clone(),
         plan: Arc::new(plan),
         inbox: Inbox::new(Vec::new()),

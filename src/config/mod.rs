@@ -9,6 +9,7 @@ pub mod expect;
 pub mod folder;
 pub mod format;
 pub mod http;
+pub mod limits;
 pub mod listen;
 pub mod load;
 pub mod path_template;
@@ -27,6 +28,7 @@ pub use crate::config::exchange::{AmqpTarget, DeclareExchange, Mode};
 pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
 pub use crate::config::format::{IdocSource, SourceFormat};
 pub use crate::config::http::HttpTarget;
+pub use crate::config::limits::Limits;
 pub use crate::config::listen::Listen;
 pub use crate::config::routing_key::{RoutingKey, RoutingValues};
 use crate::config::secret::Secret;
@@ -41,6 +43,8 @@ pub struct Config {
     pub http: Option<Listen>,
     /// The journal.
     pub journal: Journal,
+    /// How much one document may cost.
+    pub limits: Limits,
     /// Where events come from.
     pub sources: Vec<Source>,
     /// Where documents go.

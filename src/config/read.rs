@@ -8,7 +8,7 @@ use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
     Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, expect,
-    folder, format, http as http_target, listen, tls, unit,
+    folder, format, http as http_target, limits, listen, tls, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -24,6 +24,7 @@ pub fn config(problems: &mut Problems) -> Option<Config> {
     let agent = agent.unwrap_or_else(Agent::unusable);
     let http = fields.optional("http").and_then(|node| listen::read(node, problems));
     let journal = journal(fields.optional("journal"), problems);
+    let limits = limits::read(fields.optional("limits"), problems);
     let (sources, _) = named(fields.required("sources", problems), "sources", problems, source);
     let targets = named(fields.required("targets", problems), "targets", problems, target);
     let (targets, broken_targets) = targets;
@@ -43,6 +44,7 @@ pub fn config(problems: &mut Problems) -> Option<Config> {
         agent,
         http,
         journal,
+        limits,
         sources,
         targets,
         broken_targets,

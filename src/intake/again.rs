@@ -5,10 +5,9 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use crate::event::{Arrival, Verdict};
-use crate::intake::{Batch, Intake, Numbers, ReprocessError, decide_reads, heard};
-use crate::journal::{Action, CommitError, Journal, Operator, What};
-use crate::pipeline;
-use crate::plan::Plan;
+use crate::intake::decide::{Numbers, Reads, batch, decide_reads};
+use crate::intake::{Intake, ReprocessError, heard};
+use crate::journal::{Action, Batch, CommitError, Journal, Operator, What};
 
 /// Which events are decided again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -180,10 +179,12 @@ impl Intake {
     ) -> Result<String, ReprocessError> {
         let plan = self.plan.clone();
         let (journal, now) = (self.journal.clone(), (self.clock)());
-        let number = stored.number;
+        let (number, in_decision) = (stored.number, self.in_decision.clone());
         let mut taken = std::mem::take(numbers);
         let deciding = blocking(move || {
-            decide(&plan, &journal, stored, &mut taken, now).map(|batch| (batch, taken))
+            let reads = Reads { plan: &plan, in_decision: &in_decision };
+            let _deciding = in_decision.begin(std::slice::from_ref(&stored.arrival), now);
+            decide(reads, &journal, stored, &mut taken, now).map(|batch| (batch, taken))
         });
         let (mut batch, left) = deciding.await?;
         *numbers = left;
@@ -210,15 +211,16 @@ fn load(journal: &Journal, number: u64) -> Result<Stored, ReprocessError> {
 }
 
 fn decide(
-    plan: &Plan,
+    reads: Reads<'_>,
     journal: &Journal,
     stored: Stored,
     numbers: &mut Numbers,
     now: Timestamp,
 ) -> Result<Batch, ReprocessError> {
-    let read = pipeline::read(plan, stored.arrival).again(stored.number);
+    let plan = reads.plan;
+    let read = reads.read(stored.arrival).again(stored.number);
     let (decisions, _) = decide_reads(plan, journal, vec![read], numbers, now)?;
-    Ok(super::batch(plan, now, decisions))
+    Ok(batch(plan, now, decisions))
 }
 
 async fn blocking<T, E>(

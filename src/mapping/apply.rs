@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use waybill_parsers::{Builder, Document, Kind, Node};
 
+use super::budget::{Budget, Work};
 use super::expr::{Expr, Spot};
 use super::field::TargetField;
 use super::fill::{Failure, Rule};
 use super::lookup::{Repeat, Scope};
 use super::members::Member;
 
-/// Faults kept for one document.
+/// Faults kept for one document. Behind them it is given up.
 const MOST_FAULTS: usize = 100;
 
 /// A mapping, checked and ready.
@@ -83,6 +84,8 @@ pub(super) enum Filling {
 /// Why a document cannot be mapped: one reason, with its place in the mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
+    /// What kind of fault it is.
+    pub kind: FaultKind,
     /// The mapping file as the user would type it.
     pub file: Arc<str>,
     /// Line, from 1.
@@ -98,10 +101,19 @@ pub struct Fault {
     pub reason: String,
 }
 
+/// What kind of fault keeps a document from being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// A rule found no value, or one that its field cannot take.
+    Rule,
+    /// The document costs more than its [`Budget`].
+    Budget,
+}
+
 impl fmt::Display for Fault {
     /// `file:line:column: target: reason (source path)`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { file, line, column, target, source, reason } = self;
+        let Self { kind: _, file, line, column, target, source, reason } = self;
         write!(f, "{file}:{line}:{column}: {target}: {reason}")?;
         match source {
             Some(source) if !reason.contains(&format!("`{source}`")) => write!(f, " (`{source}`)"),
@@ -141,20 +153,33 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// Every fault of this document, in the order in which its segments and fields are made.
+    /// Every fault of this document, in the order in which its segments and fields are made: the
+    /// first hundred, or those until it has cost more than `budget`.
     pub fn apply(
         &self,
         source: Node<'_>,
         control: &[(&str, &str)],
+        budget: Budget,
+    ) -> Result<Document, Vec<Fault>> {
+        self.run(source, control, &Work::new(budget))
+    }
+
+    /// As [`apply`](Self::apply), counting in `work`.
+    pub(super) fn run(
+        &self,
+        source: Node<'_>,
+        control: &[(&str, &str)],
+        work: &Work,
     ) -> Result<Document, Vec<Fault>> {
         let mut run = Run {
             mapping: self,
-            scope: Scope::new(source),
+            scope: Scope::new(source, work),
             builder: Builder::with_capacity(64, 1024),
             pending: Vec::new(),
             path: Vec::new(),
             scratch: String::new(),
             faults: Vec::new(),
+            is_over: false,
         };
         match &self.makes {
             Makes::Idoc { idoc_type, groups, .. } => {
@@ -186,6 +211,8 @@ pub(super) struct Run<'a> {
     pub(super) path: Vec<(&'a str, u64)>,
     scratch: String,
     pub(super) faults: Vec<Fault>,
+    /// Whether the document was given up: it has too many faults, or costs too much.
+    is_over: bool,
 }
 
 impl<'a> Run<'a> {
@@ -200,13 +227,17 @@ impl<'a> Run<'a> {
                     continue;
                 };
                 for (index, item) in repeat.items(&self.scope) {
+                    // A list may be much longer than what is allowed of it.
+                    if count > group.max || self.is_over(group.spot, &group.name) {
+                        break;
+                    }
                     self.scope.enter(repeat, item, index);
                     self.segment(group, entry, &mut count);
                     self.scope.leave();
                 }
             }
             if count > group.max {
-                let reason = format!("occurs {count} times, but at most {} are allowed", group.max);
+                let reason = format!("occurs more than {} times, which is the maximum", group.max);
                 self.fault(group.spot, &group.name, None, reason);
             } else if count < u64::from(group.min) && self.faults.len() == faults {
                 short.push((group, count));
@@ -261,18 +292,46 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// Whether the document is to be given up here, at the rule at `spot` or at `name` below it.
+    pub(super) fn is_over(&mut self, spot: Spot, name: &str) -> bool {
+        let work = self.scope.work;
+        let Budget { nodes, steps } = work.budget;
+        if self.is_over || (!work.is_spent() && self.builder.has_room(nodes)) {
+            return self.is_over;
+        }
+        let reason = if work.is_spent() {
+            format!("mapping this document takes more than {steps} steps (`limits.steps`)")
+        } else {
+            format!("the document has more than {nodes} nodes (`limits.nodes`)")
+        };
+        let fault = Fault { kind: FaultKind::Budget, ..self.fault_at(spot, name, reason) };
+        self.faults.push(fault);
+        self.is_over = true;
+        true
+    }
+
     /// Fills a field; whether it has a value now.
     pub(super) fn field(&mut self, rule: &'a FieldRule) -> bool {
-        let before = self.builder.len();
+        if self.is_over(rule.spot, &rule.field.name) {
+            return false;
+        }
+        self.scope.work.spend(1);
+        let mut has_value = false;
         self.path.push((&rule.field.name, 0));
         if self.holds(rule.when.as_ref()) {
             match &rule.filling {
-                Filling::Constant(text) => self.put(&rule.field, text),
+                Filling::Constant(text) => {
+                    self.put(&rule.field, text);
+                    has_value = true;
+                }
                 Filling::Rule(filling) => {
                     let mut scratch = std::mem::take(&mut self.scratch);
                     scratch.clear();
                     match filling.text(&rule.field, &self.scope, &mut scratch) {
-                        Ok(Some(text)) => self.put(&rule.field, text),
+                        Ok(Some(text)) => {
+                            self.put(&rule.field, text);
+                            has_value = true;
+                        }
                         Ok(None) => {}
                         Err(Failure::Stop(stop)) => {
                             self.fault(stop.spot, "", stop.path, stop.reason);
@@ -287,7 +346,7 @@ impl<'a> Run<'a> {
             }
         }
         self.path.pop();
-        self.builder.len() > before
+        has_value
     }
 
     fn put(&mut self, field: &TargetField, text: &str) {
@@ -295,11 +354,17 @@ impl<'a> Run<'a> {
         self.builder.put(field.kind(), &field.name, text, 0);
     }
 
-    /// A fault at the current place, or below it at `name`.
+    /// Adds a fault at the current place, or below it at `name`. What is missing of a document that
+    /// was given up is no fault of its own.
     pub(super) fn fault(&mut self, spot: Spot, name: &str, source: Option<String>, reason: String) {
-        if self.faults.len() >= MOST_FAULTS {
-            return;
+        if !self.is_over {
+            let fault = Fault { source, ..self.fault_at(spot, name, reason) };
+            self.faults.push(fault);
+            self.is_over = self.faults.len() >= MOST_FAULTS;
         }
+    }
+
+    fn fault_at(&self, spot: Spot, name: &str, reason: String) -> Fault {
         let mut target = String::new();
         // As paths of either format are written.
         let between = if matches!(self.mapping.makes, Makes::Json(_)) { '.' } else { '/' };
@@ -312,8 +377,7 @@ impl<'a> Run<'a> {
                 target.push_str(&format!("[{number}]"));
             }
         }
-        let file = self.mapping.file.clone();
-        let Spot { line, column } = spot;
-        self.faults.push(Fault { file, line, column, target, source, reason });
+        let (file, Spot { line, column }) = (self.mapping.file.clone(), spot);
+        Fault { kind: FaultKind::Rule, file, line, column, target, source: None, reason }
     }
 }

@@ -2,6 +2,7 @@
 
 use waybill_parsers::{Node, Schema};
 
+use super::budget::{Budget, Work};
 use super::expr::Expr;
 use super::lookup::{Names, Scope};
 use super::written::Written;
@@ -32,7 +33,9 @@ impl Condition {
     ///
     /// Why it cannot be told, with line and column; never the text of the document.
     pub fn holds(&self, source: Node<'_>) -> Result<bool, String> {
-        self.expr.holds(&Scope::new(source)).map_err(|stop| {
+        // One expression without loops: the size of the document bounds it.
+        let work = Work::new(Budget::UNLIMITED);
+        self.expr.holds(&Scope::new(source, &work)).map_err(|stop| {
             let (line, column) = (stop.spot.line, stop.spot.column);
             format!("{line}:{column}: {}", stop.reason)
         })

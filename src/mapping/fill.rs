@@ -97,6 +97,7 @@ impl Rule {
             kept = None;
         }
         let text = kept.unwrap_or(scratch);
+        scope.work.spend_text(text);
         field.accept(text).map_err(Failure::Unfit)?;
         Ok(Some(text))
     }
@@ -173,10 +174,11 @@ impl Pad {
             scratch.clear();
             scratch.push_str(text);
         }
+        let filling = std::iter::repeat_n(self.with, short);
         if self.left {
-            (0..short).for_each(|_| scratch.insert(0, self.with));
+            scratch.insert_str(0, &filling.collect::<String>());
         } else {
-            (0..short).for_each(|_| scratch.push(self.with));
+            scratch.extend(filling);
         }
         true
     }

@@ -2,6 +2,8 @@
 
 use waybill_parsers::{DataType, Element, ElementId, Kind, Node, Path, Schema, Step, schema};
 
+use super::budget::Work;
+
 /// The type of a value, as far as the schema tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Type {
@@ -247,6 +249,8 @@ pub(crate) struct Repeat {
 pub(crate) struct Scope<'a> {
     root: Node<'a>,
     items: Vec<Item<'a>>,
+    /// What is done in it is counted here.
+    pub(crate) work: &'a Work,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -258,8 +262,8 @@ struct Item<'a> {
 
 impl<'a> Scope<'a> {
     /// The scope outside of every loop.
-    pub(crate) fn new(root: Node<'a>) -> Self {
-        Self { root, items: Vec::new() }
+    pub(crate) fn new(root: Node<'a>, work: &'a Work) -> Self {
+        Self { root, items: Vec::new(), work }
     }
 
     /// Makes `node` the current item, number `index` from 0, of the loop over `of`.
@@ -279,6 +283,13 @@ impl<'a> Scope<'a> {
         }
     }
 
+    fn find(&self, start: Start, path: &Path) -> Option<Node<'a>> {
+        let mut visited = 1;
+        let found = path.find_counting(self.start(start)?, &mut visited);
+        self.work.spend(visited);
+        found
+    }
+
     /// A path as the reader of a message finds it: loop variables become what they stand for.
     fn expanded(&self, start: Start, written: &str) -> String {
         let Start::Item(at) = start else {
@@ -296,7 +307,7 @@ impl<'a> Scope<'a> {
 impl Lookup {
     /// The node at the end of the path.
     pub(crate) fn find<'a>(&self, scope: &Scope<'a>) -> Option<Node<'a>> {
-        self.path.find(scope.start(self.start)?)
+        scope.find(self.start, &self.path)
     }
 
     /// The path for messages, with the items that the loops are at.
@@ -311,9 +322,12 @@ impl Repeat {
         &'a self,
         scope: &Scope<'a>,
     ) -> impl Iterator<Item = (usize, Node<'a>)> + use<'a> {
-        let holder = scope.start(self.start).and_then(|start| self.head.find(start));
-        let name = self.name.as_deref();
-        let named = move |child: &Node<'a>| name.is_none_or(|name| child.name() == name);
+        let holder = scope.find(self.start, &self.head);
+        let (name, work) = (self.name.as_deref(), scope.work);
+        let named = move |child: &Node<'a>| {
+            work.spend(1);
+            name.is_none_or(|name| child.name() == name)
+        };
         let children = holder.into_iter().flat_map(Node::children).filter(named);
         let items = children.flat_map(move |child| {
             let list = (name.is_some() && child.kind() == Kind::List).then(|| child.children());

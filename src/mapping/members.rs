@@ -90,10 +90,10 @@ impl<'a> Run<'a> {
             MemberKind::List { min, max, entries } => {
                 let (mut count, faults) = (0, self.faults.len());
                 let is_there = self.container(Kind::List, &member.name, |run| {
-                    entries.iter().for_each(|entry| run.items(&member.name, entry, &mut count));
+                    entries.iter().for_each(|entry| run.items(member, *max, entry, &mut count));
                 });
                 if count > *max {
-                    let reason = format!("has {count} items, but at most {max} are allowed");
+                    let reason = format!("has more than {max} items, which is the maximum");
                     self.fault(member.spot, &member.name, None, reason);
                 } else if is_there && count < u64::from(*min) && self.faults.len() == faults {
                     let reason = format!("has {count} items, but at least {min} are needed");
@@ -116,13 +116,17 @@ impl<'a> Run<'a> {
         is_there
     }
 
-    fn items(&mut self, list: &'a str, rule: &'a ListRule, count: &mut u64) {
+    /// The items of `list` that one entry makes, until there is one more than its maximum.
+    fn items(&mut self, list: &'a Member, max: u64, rule: &'a ListRule, count: &mut u64) {
         let Some(repeat) = &rule.repeat else {
-            return self.item(list, rule, count);
+            return self.item(&list.name, rule, count);
         };
         for (index, item) in repeat.items(&self.scope) {
+            if *count > max || self.is_over(list.spot, &list.name) {
+                break;
+            }
             self.scope.enter(repeat, item, index);
-            self.item(list, rule, count);
+            self.item(&list.name, rule, count);
             self.scope.leave();
         }
     }

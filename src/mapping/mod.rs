@@ -9,6 +9,7 @@
 //! network. The language is described in `docs/mapping.md`, whose examples are tests.
 
 mod apply;
+mod budget;
 mod compile;
 mod condition;
 mod entry;
@@ -23,7 +24,8 @@ mod object;
 mod rule;
 mod written;
 
-pub use apply::{Fault, Mapping, Product};
+pub use apply::{Fault, FaultKind, Mapping, Product};
+pub use budget::{Budget, STEP_BYTES};
 pub use compile::{Inputs, compile, idoc_source};
 pub use condition::Condition;
 pub use entry::{FieldEntry, PadEntry, RuleEntry, TrimEntry, Typed, ValueEntry};

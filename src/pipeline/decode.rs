@@ -1,6 +1,6 @@
 //! From the bytes of an arrival to a document, and to what identifies and orders it.
 
-use waybill_parsers::{Document, Limits, Node, Path, Reading, Severity, idoc, json};
+use waybill_parsers::{Document, FrameError, Limits, Node, Path, Reading, Severity, idoc, json};
 
 use super::serial::Serial;
 use crate::cloudevent::binary::{MOST_PROBLEMS, PROBLEMS};
@@ -55,7 +55,7 @@ pub(super) fn decode(source: &SourcePlan, arrival: &Arrival) -> Decoded {
 fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded {
     let reading = match json::read(&arrival.raw, limits) {
         Ok(reading) => reading,
-        Err(error) => return Decoded::failed(format!("not JSON: {error}")),
+        Err(error) => return Decoded::failed(refusal("not JSON", &error)),
     };
     let root = reading.document.root();
     let text = |path: &Path| path.text(root).map(str::to_owned);
@@ -95,6 +95,14 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
     }
 }
 
+/// Why bytes are no document: they are of another format, or exceed a limit.
+fn refusal(what: &str, error: &FrameError) -> String {
+    match error.code {
+        "too-many-nodes" => format!("{error} (`limits.nodes`)"),
+        _ => format!("{what}: {error}"),
+    }
+}
+
 /// What was wrong with the headers that it came with.
 fn transport_problems(root: Node<'_>) -> Vec<String> {
     // The text came from outside, like the names of headers in it.
@@ -109,7 +117,7 @@ fn idoc_event(plan: &IdocPlan, limits: &Limits, arrival: &Arrival) -> Decoded {
     let mut reader = idoc::Reader::new(&*arrival.raw, plan.types.clone(), *limits);
     let reading = match reader.next() {
         None => return Decoded::failed("no IDoc: it is empty".to_owned()),
-        Some(Err(error)) => return Decoded::failed(format!("not an IDoc: {error}")),
+        Some(Err(error)) => return Decoded::failed(refusal("not an IDoc", &error)),
         Some(Ok(reading)) => reading,
     };
     let mut causes: Vec<String> = errors(&reading);

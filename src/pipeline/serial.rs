@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 use waybill_parsers::Node;
 
-use crate::event::Transition;
+use crate::event::{Transition, Verdict};
+use crate::facts::Facts;
+use crate::pipeline::Decided;
 
 /// What orders IDocs of one key: a field of the control record and its digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +81,23 @@ impl Newest {
             from: last,
         };
         (transition, taken)
+    }
+}
+
+/// Whether an IDoc is newer than what was taken last of its key. An older one is no fault of
+/// anybody: it is ignored.
+pub(super) fn newest_wins(newest: &Newest, facts: &Facts) -> Decided {
+    let last = facts.objects.get(&(newest.rule.clone(), newest.object.clone())).cloned();
+    let (transition, taken) = newest.step(last);
+    let transition = Some(transition);
+    match taken {
+        Ok(()) => Decided { transition, ..Decided::default() },
+        Err(cause) => Decided {
+            verdict: Verdict::Ignored,
+            causes: vec![cause],
+            transition,
+            ..Decided::default()
+        },
     }
 }
 

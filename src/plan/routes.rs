@@ -58,6 +58,7 @@ fn route(
         partner: partner?,
         to,
         on_failed: route.on_failed,
+        limits: config.limits,
     })
 }
 

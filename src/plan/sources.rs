@@ -6,7 +6,7 @@ use std::sync::Arc;
 use waybill_parsers::idoc::Types;
 use waybill_parsers::{Kind, Limits, Path, Resolved, Schema};
 
-use crate::config::{self, EventPaths, IdocSource, Source};
+use crate::config::{self, Config, EventPaths, IdocSource};
 use crate::diagnostic::{Mark, Problems};
 use crate::lifecycle::Lifecycle;
 
@@ -52,7 +52,7 @@ pub struct IdocKey {
 
 /// The plans of all sources, by name.
 pub(super) fn compile(
-    sources: &[Source],
+    config: &Config,
     schemas: &[Arc<Schema>],
     lifecycles: &[&Lifecycle],
     problems: &mut Problems,
@@ -61,7 +61,7 @@ pub(super) fn compile(
     schemas.iter().for_each(|schema| types.add(schema.clone()));
     let types = Arc::new(types);
     let mut plans = BTreeMap::new();
-    for source in sources {
+    for source in &config.sources {
         let max_message = source.kind.max_message();
         let document = usize::try_from(max_message).unwrap_or(usize::MAX);
         let format = match &source.format {
@@ -73,7 +73,7 @@ pub(super) fn compile(
                 SourceFormat::Idoc(IdocPlan { types: types.clone(), keys: keys(idoc), newest })
             }
         };
-        let limits = Limits { document, ..Limits::default() };
+        let limits = Limits { document, nodes: config.limits.nodes, ..Limits::default() };
         plans.insert(source.name.clone(), SourcePlan { format, max_message, limits });
     }
     plans

@@ -239,11 +239,6 @@ impl Builder {
         self.open.len()
     }
 
-    /// The number of nodes so far.
-    pub fn len(&self) -> usize {
-        self.counted.1 + self.document.count(self.counted.0)
-    }
-
     /// Whether there are less than `most` nodes, judged without looking at them: `false` says
     /// nothing.
     #[inline]
@@ -251,14 +246,16 @@ impl Builder {
         self.document.slots.len() + self.packed < most
     }
 
-    /// Whether there are less than `most` nodes. Nodes are counted once, however often it is asked.
+    /// Whether there are fewer than `most` nodes. Each node is counted once, however often this is
+    /// asked.
     #[inline]
-    pub(crate) fn has_room(&mut self, most: usize) -> bool {
+    pub fn has_room(&mut self, most: usize) -> bool {
         self.has_room_for_sure(most) || self.count() < most
     }
 
     fn count(&mut self) -> usize {
-        self.counted = (self.document.slots.len(), self.len());
+        let (slots, nodes) = self.counted;
+        self.counted = (self.document.slots.len(), nodes + self.document.count(slots));
         self.counted.1
     }
 

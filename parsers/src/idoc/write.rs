@@ -6,6 +6,8 @@
 //! `DOCNUM` are those of the control record, a leading minus of a decimal field is written behind
 //! (`12.50-`), `true` becomes `X` and `false` blank.
 
+mod options;
+
 use crate::document::{Document, Fields, Kind, Node};
 use crate::encoding::Encoding;
 use crate::idoc::control::{CONTROL, EDI_DC40_LENGTH, EDI_DS40_LENGTH, SDATA_LENGTH, STATUS};
@@ -14,40 +16,7 @@ use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
 use crate::schema::{ElementId, Schema, nearest};
 
-/// How long a record is. Readers of all three exist; SAP reads all three with line ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum RecordLength {
-    /// 524 characters for the control record and 1063 for each data record.
-    #[default]
-    Full,
-    /// Data records end with the last field of their segment, as SAP's own file port writes them.
-    Segment,
-    /// Trailing blanks are left out of all records.
-    Trimmed,
-}
-
-/// What stands after each record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub enum Newline {
-    /// `\n`.
-    #[default]
-    Lf,
-    /// `\r\n`.
-    CrLf,
-    /// Nothing; only possible with [`RecordLength::Full`].
-    None,
-}
-
-/// The shape of the file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub struct WriteOptions {
-    /// How long a record is.
-    pub record_length: RecordLength,
-    /// What stands after each record.
-    pub newline: Newline,
-    /// The encoding. No byte order mark is written.
-    pub encoding: Encoding,
-}
+pub use options::{Newline, RecordLength, WriteOptions};
 
 /// Appends the IDoc `document`. The order of segments and of fields with a value is
 /// checked against `schema`; fields may come in any order.
@@ -61,7 +30,8 @@ pub struct WriteOptions {
 /// record in what would have been written, the segment number, and the path from the root. Codes:
 /// `missing-segment`, `too-many-segments`, `unknown-segment`, `wrong-order`, `unknown-field`,
 /// `duplicate-field`, `not-a-field`, `too-long`, `control-character`, `not-encodable`,
-/// `unsupported-encoding`, `wrong-type`, `needs-newline`.
+/// `unsupported-encoding`, `wrong-type`, `needs-newline`, `too-large` (nothing behind that segment is
+/// checked).
 pub fn write(
     document: &Document,
     schema: &Schema,
@@ -83,6 +53,8 @@ pub fn write_status(document: &Document, options: WriteOptions, out: &mut Vec<u8
 
 /// The greatest `SEGNUM`.
 const MOST_SEGMENTS: u32 = 999_999;
+/// Characters of a full data record: its header and `SDATA`.
+const RECORD_LENGTH: usize = 63 + SDATA_LENGTH;
 
 struct Writer<'a> {
     schema: &'a Schema,
@@ -97,6 +69,8 @@ struct Writer<'a> {
     number: &'a str,
     segments: u32,
     in_control: bool,
+    /// Whether the limit on bytes was reached.
+    is_full: bool,
     /// The open segments: declared element, and how many of its name there were before.
     path: Vec<(ElementId, u64)>,
     problems: Problems,
@@ -115,6 +89,7 @@ impl<'a> Writer<'a> {
             number: "",
             segments: 0,
             in_control: false,
+            is_full: false,
             path: Vec::new(),
             problems: Problems::new(Limits::default().problems),
         }
@@ -293,7 +268,21 @@ impl<'a> Writer<'a> {
         run.at = to;
     }
 
+    /// Whether another record would exceed the limit. Reported once.
+    fn is_full(&mut self) -> bool {
+        let Some(limit) = self.options.limit else { return false };
+        if !self.is_full && self.out.len() - self.start + RECORD_LENGTH > limit {
+            self.is_full = true;
+            let message = || format!("an IDoc of more than {limit} bytes");
+            self.problem("too-large", "", message);
+        }
+        self.is_full
+    }
+
     fn segment(&mut self, node: Node<'a>, id: ElementId, parent: u32) {
+        if self.is_full() {
+            return;
+        }
         self.segments += 1;
         let number = self.segments;
         if number == MOST_SEGMENTS + 1 {

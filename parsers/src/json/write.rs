@@ -235,9 +235,10 @@ mod tests {
         for fillers in [0, 20] {
             let mut builder = Builder::new();
             builder.open(Kind::Group, "ORDERS05", 0);
-            for name in ["E1EDK01", "E1EDP01", "E1EDK02", "E1EDP01", "E1EDP01", "E1EDK02"] {
+            let names = ["E1EDK01", "E1EDP01", "E1EDK02", "E1EDP01", "E1EDP01", "E1EDK02"];
+            for (at, name) in names.into_iter().enumerate() {
                 builder.open(Kind::Segment, name, 0);
-                builder.put(Kind::Field, "AT", &builder.len().to_string(), 0);
+                builder.put(Kind::Field, "AT", &(2 * at + 2).to_string(), 0);
                 builder.close();
             }
             for at in 0..fillers {

@@ -11,9 +11,13 @@ use super::{Arithmetic, Code, Comparison, Operands, Stop, Value, What};
 use crate::mapping::lookup::{Scope, Type};
 use crate::mapping::number;
 
+/// The longest text that `+` makes, in bytes. A chain of them would multiply a long one.
+const MOST_TEXT: usize = 1 << 20;
+
 impl Code {
     /// The result for the document in `scope`.
     pub(super) fn value<'a>(&'a self, scope: &Scope<'a>) -> Result<Value<'a>, Stop> {
+        scope.work.spend(1);
         Ok(match &self.what {
             What::Null => Value::Missing,
             What::Bool(value) => Value::Bool(*value),
@@ -39,7 +43,7 @@ impl Code {
             }
             What::Join(operands) => {
                 let [left, right] = &**operands;
-                join(left.text(scope)?, right.text(scope)?)
+                self.join(left.text(scope)?, right.text(scope)?, scope)?
             }
             What::AddOrJoin(operands) => self.add_or_join(operands, scope)?,
         })
@@ -69,6 +73,7 @@ impl Code {
         scope: &Scope<'a>,
     ) -> Result<Value<'a>, Stop> {
         let text = node.text();
+        scope.work.spend_text(text);
         match (node.kind(), kind) {
             (Kind::Null, _) => Ok(Value::Missing),
             (Kind::Group | Kind::Segment | Kind::List, _) => {
@@ -130,7 +135,7 @@ impl Code {
         let [left, right] = operands;
         match (left.value(scope)?, right.value(scope)?) {
             (Value::Missing, _) | (_, Value::Missing) => Ok(Value::Missing),
-            (Value::Text(a), Value::Text(b)) => Ok(join(Some(a), Some(b))),
+            (Value::Text(a), Value::Text(b)) => self.join(Some(a), Some(b), scope),
             (a, b) => match (left.to_number(&a, scope)?, right.to_number(&b, scope)?) {
                 (Some(a), Some(b)) => self.compute(Arithmetic::Add, a, b),
                 _ => Ok(Value::Missing),
@@ -172,6 +177,25 @@ impl Code {
         }))
     }
 
+    fn join<'a>(
+        &self,
+        left: Option<Cow<'a, str>>,
+        right: Option<Cow<'a, str>>,
+        scope: &Scope<'_>,
+    ) -> Result<Value<'a>, Stop> {
+        let (Some(left), Some(right)) = (left, right) else {
+            return Ok(Value::Missing);
+        };
+        if left.len() + right.len() > MOST_TEXT {
+            let reason = format!("the joined text has more than {MOST_TEXT} bytes");
+            return Err(Stop { spot: self.spot, path: None, reason });
+        }
+        let mut text = left.into_owned();
+        text.push_str(&right);
+        scope.work.spend_text(&text);
+        Ok(Value::Text(Cow::Owned(text)))
+    }
+
     fn unlike(&self) -> Stop {
         let reason = "the two values are not of one type".to_owned();
         Stop { spot: self.spot, path: None, reason }
@@ -199,15 +223,6 @@ fn decided_by(by: bool, operands: &[Code; 2], scope: &Scope<'_>) -> Result<Optio
     }
     let second = right.truth(scope)?;
     Ok(if second == Some(by) || first.is_some() { second } else { None })
-}
-
-fn join<'a>(left: Option<Cow<'a, str>>, right: Option<Cow<'a, str>>) -> Value<'a> {
-    let (Some(left), Some(right)) = (left, right) else {
-        return Value::Missing;
-    };
-    let mut text = left.into_owned();
-    text.push_str(&right);
-    Value::Text(Cow::Owned(text))
 }
 
 fn to_text(value: Value<'_>) -> Value<'_> {

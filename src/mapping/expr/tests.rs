@@ -4,6 +4,7 @@ use waybill_parsers::{Builder, Document, Element, Kind, Schema};
 
 use super::*;
 use crate::diagnostic::{Mark, SourceFile, Spanned};
+use crate::mapping::budget::{Budget, Work};
 
 /// `text`, `num`, `big`, `flag`, `none`, `list`, `group.in-ner`; `open` may be anything.
 fn schema() -> Schema {
@@ -73,7 +74,8 @@ fn run(expression: &str) -> String {
     };
     assert!(mistakes.is_empty(), "{expression}");
     let document = document();
-    let result = expr.value(&Scope::new(document.root()));
+    let work = Work::new(Budget::UNLIMITED);
+    let result = expr.value(&Scope::new(document.root(), &work));
     match result {
         Ok(Value::Missing) => "missing".to_owned(),
         Ok(Value::Text(text)) => format!("'{text}'"),

@@ -2,7 +2,9 @@
 //! judgement: whatever happened, every promise holds in the end.
 
 mod broker;
+mod cost;
 mod disk;
+mod poison;
 mod size;
 
 use std::fmt;
@@ -15,7 +17,7 @@ use serde::Serialize;
 use tokio::time::sleep;
 
 use crate::consumer::Consumer;
-use crate::evidence::{Evidence, Published};
+use crate::evidence::{Consumed, Evidence, Published};
 use crate::judge::{Judgement, judge};
 use crate::run;
 use crate::site::Site;
@@ -39,16 +41,22 @@ pub enum Scenario {
     BigEvent,
     /// The disk fills up, and is freed again.
     DiskFull,
+    /// Events with very many items among small ones.
+    CostlyEvent,
+    /// An event that kills the agent whenever it is decided.
+    PoisonEvent,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::BrokerAbsent,
         Self::WrongPassword,
         Self::QueueDeleted,
         Self::BigEvent,
         Self::DiskFull,
+        Self::CostlyEvent,
+        Self::PoisonEvent,
     ];
 
     /// Its name on the command line.
@@ -59,6 +67,8 @@ impl Scenario {
             Self::QueueDeleted => "queue-deleted",
             Self::BigEvent => "big-event",
             Self::DiskFull => "disk-full",
+            Self::CostlyEvent => "costly-event",
+            Self::PoisonEvent => "poison-event",
         }
     }
 }
@@ -104,10 +114,14 @@ impl Report {
         published: Vec<Published>,
         consumer: Consumer,
     ) -> Result<()> {
-        let evidence = Evidence { published, consumed: consumer.finish()?, kills: Vec::new() };
+        self.conclude_with(site, published, consumer.finish()?);
+        Ok(())
+    }
+
+    fn conclude_with(&mut self, site: &Site, published: Vec<Published>, consumed: Vec<Consumed>) {
+        let evidence = Evidence { published, consumed, kills: Vec::new() };
         self.said = said(site);
         self.judgement = Some(judge(&evidence));
-        Ok(())
     }
 
     /// Whether all is as it has to be. A scenario that could not be run is not a failure.
@@ -148,6 +162,8 @@ pub async fn weather(scenario: Scenario, agent: &Path) -> Result<Report> {
         Scenario::QueueDeleted => broker::queue_deleted(agent).await,
         Scenario::BigEvent => size::big_event(agent).await,
         Scenario::DiskFull => disk::full(agent).await,
+        Scenario::CostlyEvent => cost::costly_event(agent).await,
+        Scenario::PoisonEvent => poison::poison_event(agent).await,
     }
 }
 

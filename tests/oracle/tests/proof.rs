@@ -147,6 +147,18 @@ async fn what_a_web_service_gets_twice_is_found() {
     }
 }
 
+#[tokio::test]
+async fn events_with_very_many_items_hold_up_no_others() {
+    check(Scenario::CostlyEvent).await;
+}
+
+#[tokio::test]
+async fn an_event_that_kills_the_agent_is_recorded_as_failed_and_the_others_get_through() {
+    let Some(agent) = faulty_agent() else { return };
+    let report = weather::weather(Scenario::PoisonEvent, &agent).await.unwrap();
+    assert!(report.is_fine(), "{report}");
+}
+
 async fn check(scenario: Scenario) {
     let Some(agent) = agent() else { return };
     let report = weather::weather(scenario, &agent).await.unwrap();

@@ -52,6 +52,23 @@ fn records_are_numbered_and_filled_to_their_length() {
 }
 
 #[test]
+fn an_idoc_above_its_limit_is_refused_at_the_segment_that_exceeds_it() {
+    let size = 525 + 3 * 1064;
+    for (limit, problems) in [
+        (size, &[][..]),
+        (size - 1065, &["too-large Z1VHHDR/Z1VHPRT[1]: an IDoc of more than 2652 bytes"]),
+    ] {
+        let options = WriteOptions { limit: Some(limit), ..WriteOptions::default() };
+        let mut out = Vec::new();
+        let found = write(&document(TWO), &schema(), options, &mut out);
+        let found: Vec<_> =
+            found.iter().map(|p| format!("{} {}: {}", p.code, p.place.path, p.message)).collect();
+        assert_eq!(found, problems);
+        assert_eq!(out.is_empty(), !problems.is_empty());
+    }
+}
+
+#[test]
 fn the_shape_of_the_records_can_be_chosen() {
     let trimmed = WriteOptions {
         record_length: RecordLength::Trimmed,
