@@ -130,7 +130,7 @@ fn messages(input: &[u8], mode: Mode) -> Vec<Document> {
 fn check_edifact(header: &str, body: &[u8], marks: Marks) {
     let message = [b"UNH+1+ORDERS:D:96A:UN'".as_slice(), body, b"'UNT+2+1'"].concat();
     let input = [header.as_bytes(), &message, b"\n", &message].concat();
-    for mode in [Mode::Lenient, Mode::Strict] {
+    for mode in [Mode::Lenient, Mode::Normal, Mode::Strict] {
         let found = messages(&input, mode);
         assert_eq!(found.len(), 2);
         for document in &found {
@@ -192,7 +192,7 @@ fn check_x12(body: &[u8], is_released: bool) {
     };
     let message = [b"ST*850*0001~".as_slice(), body, b"~SE*2*0001~"].concat();
     let input = [isa.as_bytes(), &message, b"\n", &message].concat();
-    for mode in [Mode::Lenient, Mode::Strict] {
+    for mode in [Mode::Lenient, Mode::Normal, Mode::Strict] {
         let options = x12::ReadOptions { mode, ..Default::default() };
         let parts = x12::Reader::new(input.as_slice(), options).map(Result::unwrap);
         let found: Vec<_> = parts.filter_map(Part::into_message).collect();

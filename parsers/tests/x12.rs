@@ -22,14 +22,13 @@ fn read(bytes: &[u8], options: ReadOptions) -> Outcome {
 
 #[test]
 fn files_of_the_corpus_give_the_recorded_verdicts() {
-    check_verdicts("x12", |bytes, is_strict| {
-        let mode = if is_strict { Mode::Strict } else { Mode::Lenient };
+    check_verdicts("x12", |bytes, mode| {
         read(bytes, ReadOptions { mode, ..ReadOptions::default() })
     });
 }
 
 fn strict(is_strict: bool) -> ReadOptions {
-    let mode = if is_strict { Mode::Strict } else { Mode::Lenient };
+    let mode = if is_strict { Mode::Strict } else { Mode::Normal };
     ReadOptions { mode, ..ReadOptions::default() }
 }
 

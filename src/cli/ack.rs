@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use waybill_parsers::definition::Level;
 use waybill_parsers::edifact::{self, Contrl, ContrlOptions, ContrlVersion};
-use waybill_parsers::segment::{Mode, Part};
+use waybill_parsers::segment::Part;
 use waybill_parsers::x12::{self, AckOptions, AckSet, Acks};
 use waybill_parsers::{Document, Format, Problem, Reading};
 
@@ -30,7 +30,7 @@ pub(super) fn ack(
     out: &mut dyn Write,
 ) -> Result<Said, CliError> {
     let schemas = Schemas::load(config, &[])?;
-    let mode = if options.strict { Mode::Strict } else { Mode::Lenient };
+    let mode = options.mode.mode();
     let mut source = Source::open(&options.file, Reads { format: options.format, mode }, &schemas)?;
     if !matches!(source.format, Format::Edifact | Format::X12) {
         let (path, format) = (options.file.display(), source.format);

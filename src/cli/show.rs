@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::json;
 use waybill_parsers::definition::{Level, nest};
-use waybill_parsers::segment::{Mode, Part};
+use waybill_parsers::segment::Part;
 use waybill_parsers::{Format, FrameError, Node, Problem, Reading, Schema, Severity};
 
 use crate::cli::args::Show;
@@ -29,7 +29,7 @@ pub(super) fn show(config: &Path, options: &Show, out: &mut dyn Write) -> Result
         is_json: options.json,
         count: Count::default(),
     };
-    let mode = if options.strict { Mode::Strict } else { Mode::Lenient };
+    let mode = options.mode.mode();
     let reads = Reads { format: options.format, mode };
     let mut source = Source::open(&options.file, reads, &view.schemas)?;
     while let Some(piece) = source.next() {

@@ -12,7 +12,7 @@ use edifact::{Contrl, ContrlOptions, ContrlVersion, read_contrl};
 use x12::{AckOptions, AckSet, Acks, read_ack, read_ta1};
 
 fuzz_target!(|bytes: &[u8]| {
-    for mode in [Mode::Lenient, Mode::Strict] {
+    for mode in [Mode::Lenient, Mode::Normal, Mode::Strict] {
         for (version, set) in
             [(ContrlVersion::V3, AckSet::Functional), (ContrlVersion::V4, AckSet::Implementation)]
         {

@@ -9,7 +9,7 @@ use waybill_parsers::edifact::{ReadOptions, Reader, WriteOptions, write};
 use waybill_parsers::segment::{Mode, Part};
 
 fuzz_target!(|bytes: &[u8]| {
-    for mode in [Mode::Lenient, Mode::Strict] {
+    for mode in [Mode::Lenient, Mode::Normal, Mode::Strict] {
         let read = ReadOptions { mode, limits: interchanges::LIMITS, ..Default::default() };
         for part in interchanges::parts(bytes, Reader::new(bytes, read)) {
             let Part::Message(reading) = part else { continue };

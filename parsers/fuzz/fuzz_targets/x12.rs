@@ -9,7 +9,7 @@ use waybill_parsers::segment::{Mode, Part};
 use waybill_parsers::x12::{ReadOptions, Reader, WriteOptions, write};
 
 fuzz_target!(|bytes: &[u8]| {
-    for mode in [Mode::Lenient, Mode::Strict] {
+    for mode in [Mode::Lenient, Mode::Normal, Mode::Strict] {
         let read = ReadOptions { mode, limits: interchanges::LIMITS };
         for part in interchanges::parts(bytes, Reader::new(bytes, read)) {
             let Part::Message(reading) = part else { continue };

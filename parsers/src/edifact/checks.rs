@@ -3,7 +3,7 @@
 use crate::edifact::rules;
 use crate::edifact::service;
 use crate::edifact::syntax::Syntax;
-use crate::segment::{Decoded, Level, Mode, Segment, place_in, place_of};
+use crate::segment::{Decoded, Level, Mode, Segment, miscounted, place_in, place_of};
 
 /// Whether a segment needs the checks of [`check_text`]. Separators with nothing behind them are
 /// no reason in lenient mode, which does not report them.
@@ -121,11 +121,8 @@ pub(super) fn trailer(level: &mut Level, segment: &Segment<'_>, count: u64, what
     let declared = segment.component(0, 0).unwrap_or_default();
     if declared.as_number() != Some(count) {
         let place = place_in(&place_of(segment, number), 1, 0, declared.at());
-        level.report(
-            rules::WRONG_COUNT,
-            &place,
-            format!("another count: there are {count} {what}"),
-        );
+        let message = miscounted(declared.as_number(), count, what);
+        level.report(rules::WRONG_COUNT, &place, message);
     }
     let reference = segment.component(1, 0).unwrap_or_default();
     if *reference.unescaped() != *level.reference {

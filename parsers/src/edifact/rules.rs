@@ -1,4 +1,4 @@
-//! The rules of the EDIFACT reader, and how bad a violation is in either mode.
+//! The rules of the EDIFACT reader, and how bad a violation is in each mode.
 
 use crate::segment::Rule;
 
@@ -26,9 +26,9 @@ pub(super) const OUTSIDE_MESSAGE: Rule = Rule::refused("outside-message");
 pub(super) const UNEXPECTED_TRAILER: Rule = Rule::refused("unexpected-trailer");
 pub(super) const NO_INTERCHANGE: Rule = Rule::tolerated("no-interchange");
 pub(super) const MISSING_MESSAGE_TRAILER: Rule = Rule::refused("missing-message-trailer");
-pub(super) const MISSING_TRAILER: Rule = Rule::tolerated("missing-trailer");
-pub(super) const WRONG_COUNT: Rule = Rule::tolerated("wrong-count");
-pub(super) const WRONG_REFERENCE: Rule = Rule::tolerated("wrong-reference");
+pub(super) const MISSING_TRAILER: Rule = Rule::guarded("missing-trailer");
+pub(super) const WRONG_COUNT: Rule = Rule::guarded("wrong-count");
+pub(super) const WRONG_REFERENCE: Rule = Rule::guarded("wrong-reference");
 pub(super) const DUPLICATE_REFERENCE: Rule = Rule::tolerated("duplicate-reference");
 pub(super) const EMPTY_INTERCHANGE: Rule = Rule::refused("empty-interchange");
 pub(super) const EMPTY_GROUP: Rule = Rule::tolerated("empty-group");
@@ -44,40 +44,40 @@ pub(super) const BAD_OBJECT: Rule = Rule::refused("bad-object");
 
 /// Every rule of the reader.
 ///
-/// | code | lenient | strict | what |
-/// |---|---|---|---|
-/// | `byte-order-mark`, `leading-blanks` | warning | error | before the first UNA or UNB |
-/// | `wrapped-lines` | warning | error | lines of a fixed width that cut segments; line ends are left out |
-/// | `blank-after-una` | warning | error | blanks between UNA and UNB |
-/// | `kept-separators` | warning | error | UNB without UNA, by the separators of the interchange before |
-/// | `ambiguous-separators` | error | error | UNA names a separator twice, or a letter, a digit or a byte above 0x7f; skipped to the next interchange |
-/// | `unused-repetition` | warning | warning | UNA position 5 is set below version 4, where it is reserved |
-/// | `no-repetition` | warning | warning | it is blank in version 4: nothing is repeated |
-/// | `unknown-syntax` | warning | error | a syntax identifier or version that is not known; read as ISO 8859-1 |
-/// | `character-set` | warning | error | bytes that the declared set does not have; read as UTF-8 where they are that, else as ISO 8859-1 |
-/// | `unknown-character` | error | error | bytes that mean nothing in the declared set |
-/// | `control-character` | warning | error | a byte below 0x20 in data, as a line end |
-/// | `needless-release` | warning | error | a release character before an ordinary one; it is left out |
-/// | `trailing-separator` | | warning | separators with nothing behind them |
-/// | `empty-segment` | warning | error | a terminator right after another; skipped |
-/// | `unusual-tag` | warning | error | a tag that is not three capital letters or digits |
-/// | `not-a-segment` | error | error | something else in the place of a tag |
-/// | `nesting-indication` | warning | error | `SEG:1:2` in version 4 |
-/// | `unterminated-trailer` | warning | error | the input ends right behind UNT, UNE or UNZ |
-/// | `unterminated` | error | error | it ends behind another segment |
-/// | `outside-message` | error | error | a segment between messages or interchanges; skipped |
-/// | `unexpected-trailer` | error | error | UNT, UNE or UNZ without its header; skipped |
-/// | `no-interchange` | warning | error | messages without UNB and UNZ |
-/// | `missing-message-trailer` | error | error | no UNT: the message may be cut |
-/// | `missing-trailer` | warning | error | no UNE or UNZ |
-/// | `wrong-count`, `wrong-reference` | warning | error | in UNT, UNE and UNZ |
-/// | `duplicate-reference` | warning | error | of a message or group in its interchange |
-/// | `empty-interchange` | error | error | neither message nor group |
-/// | `empty-group`, `empty-message` | warning | error | |
-/// | `mixed-groups` | warning | error | messages inside and outside of groups |
-/// | `mixed-types` | warning | error | several types in a group, below version 4 |
-/// | `missing-element`, `too-long`, `too-short`, `wrong-type`, `too-many-elements` | warning | error | in the service segments |
-/// | `bad-object` | error | error | a package whose object does not end where its header says |
+/// | code | lenient | normal | strict | what |
+/// |---|---|---|---|---|
+/// | `byte-order-mark`, `leading-blanks` | warning | warning | error | before the first UNA or UNB |
+/// | `wrapped-lines` | warning | warning | error | lines of a fixed width that cut segments; line ends are left out |
+/// | `blank-after-una` | warning | warning | error | blanks between UNA and UNB |
+/// | `kept-separators` | warning | warning | error | UNB without UNA, by the separators of the interchange before |
+/// | `ambiguous-separators` | error | error | error | UNA names a separator twice, or a letter, a digit or a byte above 0x7f; skipped to the next interchange |
+/// | `unused-repetition` | warning | warning | warning | UNA position 5 is set below version 4, where it is reserved |
+/// | `no-repetition` | warning | warning | warning | it is blank in version 4: nothing is repeated |
+/// | `unknown-syntax` | warning | warning | error | a syntax identifier or version that is not known; read as ISO 8859-1 |
+/// | `character-set` | warning | warning | error | bytes that the declared set does not have; read as UTF-8 where they are that, else as ISO 8859-1 |
+/// | `unknown-character` | error | error | error | bytes that mean nothing in the declared set |
+/// | `control-character` | warning | warning | error | a byte below 0x20 in data, as a line end |
+/// | `needless-release` | warning | warning | error | a release character before an ordinary one; it is left out |
+/// | `trailing-separator` | | | warning | separators with nothing behind them |
+/// | `empty-segment` | warning | warning | error | a terminator right after another; skipped |
+/// | `unusual-tag` | warning | warning | error | a tag that is not three capital letters or digits |
+/// | `not-a-segment` | error | error | error | something else in the place of a tag |
+/// | `nesting-indication` | warning | warning | error | `SEG:1:2` in version 4 |
+/// | `unterminated-trailer` | warning | warning | error | the input ends right behind UNT, UNE or UNZ |
+/// | `unterminated` | error | error | error | it ends behind another segment |
+/// | `outside-message` | error | error | error | a segment between messages or interchanges; skipped |
+/// | `unexpected-trailer` | error | error | error | UNT, UNE or UNZ without its header; skipped |
+/// | `no-interchange` | warning | warning | error | messages without UNB and UNZ |
+/// | `missing-message-trailer` | error | error | error | no UNT: the message may be cut |
+/// | `missing-trailer` | warning | error | error | no UNE or UNZ |
+/// | `wrong-count`, `wrong-reference` | warning | error | error | in UNT, UNE and UNZ |
+/// | `duplicate-reference` | warning | warning | error | of a message or group in its interchange |
+/// | `empty-interchange` | error | error | error | neither message nor group |
+/// | `empty-group`, `empty-message` | warning | warning | error | no message, no segment between UNH and UNT |
+/// | `mixed-groups` | warning | warning | error | messages inside and outside of groups |
+/// | `mixed-types` | warning | warning | error | several types in a group, below version 4 |
+/// | `missing-element`, `too-long`, `too-short`, `wrong-type`, `too-many-elements` | warning | warning | error | in the service segments |
+/// | `bad-object` | error | error | error | a package whose object does not end where its header says |
 pub const RULES: &[Rule] = &[
     BYTE_ORDER_MARK,
     LEADING_BLANKS,

@@ -22,9 +22,13 @@ pub const GROUP: &str = "group";
 /// How strict a reader is. It reads the same from the same bytes in both modes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Mode {
-    /// What is seen in the wild and understood without doubt is a warning.
-    #[default]
+    /// What is understood without doubt is a warning, even where a count, a reference or a missing
+    /// trailer says that something may be lost.
     Lenient,
+    /// What is seen in the wild and understood without doubt is a warning. What says that something
+    /// may be lost is an error.
+    #[default]
+    Normal,
     /// What the standard forbids is an error.
     Strict,
 }
@@ -36,34 +40,46 @@ pub struct Rule {
     pub code: &'static str,
     /// How bad it is in [`Mode::Lenient`]; `None` where it is not even reported.
     pub lenient: Option<Severity>,
+    /// The same in [`Mode::Normal`].
+    pub normal: Option<Severity>,
     /// How bad it is in [`Mode::Strict`].
     pub strict: Severity,
 }
 
 impl Rule {
-    /// A warning in lenient mode, an error in strict mode.
+    /// An error in strict mode, else a warning.
     pub(crate) const fn tolerated(code: &'static str) -> Self {
-        Self { code, lenient: Some(Severity::Warning), strict: Severity::Error }
+        let warning = Some(Severity::Warning);
+        Self { code, lenient: warning, normal: warning, strict: Severity::Error }
     }
 
-    /// An error in both modes.
+    /// A warning in lenient mode, else an error: it says that something may be lost.
+    pub(crate) const fn guarded(code: &'static str) -> Self {
+        let (lenient, normal) = (Some(Severity::Warning), Some(Severity::Error));
+        Self { code, lenient, normal, strict: Severity::Error }
+    }
+
+    /// An error in every mode.
     pub(crate) const fn refused(code: &'static str) -> Self {
-        Self { code, lenient: Some(Severity::Error), strict: Severity::Error }
+        let error = Some(Severity::Error);
+        Self { code, lenient: error, normal: error, strict: Severity::Error }
     }
 
-    /// A warning in both modes.
+    /// A warning in every mode.
     pub(crate) const fn noted(code: &'static str) -> Self {
-        Self { code, lenient: Some(Severity::Warning), strict: Severity::Warning }
+        let warning = Some(Severity::Warning);
+        Self { code, lenient: warning, normal: warning, strict: Severity::Warning }
     }
 
-    /// Nothing in lenient mode, a warning in strict mode.
+    /// A warning in strict mode, else nothing.
     pub(crate) const fn ignored(code: &'static str) -> Self {
-        Self { code, lenient: None, strict: Severity::Warning }
+        Self { code, lenient: None, normal: None, strict: Severity::Warning }
     }
 
     fn severity(&self, mode: Mode) -> Option<Severity> {
         match mode {
             Mode::Lenient => self.lenient,
+            Mode::Normal => self.normal,
             Mode::Strict => Some(self.strict),
         }
     }
@@ -295,6 +311,14 @@ pub(crate) fn place_in(segment: &Place, element: usize, component: usize, at: us
         place.column = place.column.saturating_add(u32::try_from(at).unwrap_or(u32::MAX));
     }
     place
+}
+
+/// What is wrong with the count of a trailer, with both numbers.
+pub(crate) fn miscounted(declared: Option<u64>, count: u64, what: &str) -> String {
+    match declared {
+        Some(declared) => format!("the trailer counts {declared} {what}, there are {count}"),
+        None => format!("the count is not a number; there are {count} {what}"),
+    }
 }
 
 /// The offset behind a segment and its terminator.

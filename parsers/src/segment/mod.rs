@@ -33,7 +33,7 @@ pub use token::{Element, Raw, Segment};
 
 pub(crate) use emit::Emitter;
 pub(crate) use level::{
-    Level, References, check_header, end_of, is_wrapped, place_in, place_of, value,
+    Level, References, check_header, end_of, is_wrapped, miscounted, place_in, place_of, value,
 };
 pub(crate) use output::{Opened, Output};
 pub(crate) use tree::{Nodes, put_segment, put_values};

@@ -1,6 +1,8 @@
 //! What is wrong with the characters and the counts of a segment.
 
-use crate::segment::{Charset, Decoded, Level, Mode, Segment, place_in, place_of, value};
+use crate::segment::{
+    Charset, Decoded, Level, Mode, Segment, miscounted, place_in, place_of, value,
+};
 use crate::x12::rules;
 
 /// X12 says nothing of characters above 0x7f; senders use UTF-8 and ISO 8859-1.
@@ -71,7 +73,7 @@ pub(super) fn trailer(level: &mut Level, segment: &Segment<'_>, count: u64, what
     let at = |element| segment.component(element, 0).map_or(0, |raw| raw.at());
     let declared = String::from_utf8_lossy(&trimmed(segment, 0)).parse::<u64>().ok();
     if declared != Some(count) {
-        let message = format!("another count: there are {count} {what}");
+        let message = miscounted(declared, count, what);
         level.report(rules::WRONG_COUNT, &place_in(&place(), 1, 0, at(0)), message);
     }
     // A number that is padded on one side only was written by two programs.

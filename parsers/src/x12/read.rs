@@ -172,7 +172,7 @@ impl<R: Read> Reader<R> {
     /// one.
     fn next_to_look_at(&mut self) -> Result<bool, FrameError> {
         let ReadOptions { mode, limits, .. } = self.state.options;
-        let Some(level) = self.state.set.as_mut().filter(|_| mode == Mode::Lenient) else {
+        let Some(level) = self.state.set.as_mut().filter(|_| mode != Mode::Strict) else {
             return Ok(self.segments.next()?.is_some());
         };
         let nodes = &mut self.state.nodes;

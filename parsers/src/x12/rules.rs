@@ -1,4 +1,4 @@
-//! The rules of the X12 reader, and how bad a violation is in either mode.
+//! The rules of the X12 reader, and how bad a violation is in each mode.
 
 use crate::segment::Rule;
 
@@ -25,9 +25,9 @@ pub(super) const UNEXPECTED_TRAILER: Rule = Rule::refused("unexpected-trailer");
 pub(super) const NO_INTERCHANGE: Rule = Rule::tolerated("no-interchange");
 pub(super) const NO_GROUP: Rule = Rule::tolerated("no-group");
 pub(super) const MISSING_SET_TRAILER: Rule = Rule::refused("missing-set-trailer");
-pub(super) const MISSING_TRAILER: Rule = Rule::tolerated("missing-trailer");
-pub(super) const WRONG_COUNT: Rule = Rule::tolerated("wrong-count");
-pub(super) const WRONG_REFERENCE: Rule = Rule::tolerated("wrong-reference");
+pub(super) const MISSING_TRAILER: Rule = Rule::guarded("missing-trailer");
+pub(super) const WRONG_COUNT: Rule = Rule::guarded("wrong-count");
+pub(super) const WRONG_REFERENCE: Rule = Rule::guarded("wrong-reference");
 pub(super) const DUPLICATE_REFERENCE: Rule = Rule::tolerated("duplicate-reference");
 pub(super) const EMPTY_INTERCHANGE: Rule = Rule::tolerated("empty-interchange");
 pub(super) const EMPTY_GROUP: Rule = Rule::tolerated("empty-group");
@@ -36,35 +36,35 @@ pub(super) const MISSING_ELEMENT: Rule = Rule::tolerated("missing-element");
 
 /// Every rule of the reader.
 ///
-/// | code | lenient | strict | what |
-/// |---|---|---|---|
-/// | `byte-order-mark`, `leading-blanks` | warning | error | before the first ISA |
-/// | `wrapped-lines` | warning | error | line ends in ISA; all of them are left out from there on |
-/// | `header-length` | warning | error | ISA is not 106 bytes with its separators in place; taken by elements |
-/// | `invalid-isa` | error | error | ISA has fewer than sixteen elements; skipped to the next ISA |
-/// | `odd-terminator` | warning | error | a blank before `~`, or a character of several bytes |
-/// | `ambiguous-separators` | error | error | two are the same, or letters or digits; skipped to the next ISA |
-/// | `no-repetition` | warning | warning | ISA11 is no separator from version 00402 on |
-/// | `invalid-header` | warning | error | an element of ISA has a value that it cannot have |
-/// | `character-set` | warning | warning | bytes above 0x7f; read as UTF-8 where they are that, else as ISO 8859-1 |
-/// | `control-character` | warning | error | a byte below 0x20 in data, as a line end |
-/// | `trailing-separator` | | warning | separators with nothing behind them |
-/// | `empty-segment` | warning | error | a terminator right after another; skipped |
-/// | `unusual-tag` | warning | error | a tag that is not two or three capital letters or digits |
-/// | `not-a-segment` | error | error | something else in the place of a tag |
-/// | `binary-length` | error | error | BIN or BDS whose length is no number or ends before no terminator |
-/// | `unterminated-trailer` | warning | error | the input ends right behind SE, GE or IEA |
-/// | `unterminated` | error | error | it ends behind another segment |
-/// | `outside-set` | error | error | a segment between sets; skipped |
-/// | `unexpected-trailer` | error | error | SE, GE or IEA without its header; skipped |
-/// | `no-interchange`, `no-group` | warning | error | sets without ISA, sets without GS |
-/// | `missing-set-trailer` | error | error | no SE: the set may be cut |
-/// | `missing-trailer` | warning | error | no GE or IEA |
-/// | `wrong-count`, `wrong-reference` | warning | error | in SE, GE and IEA |
-/// | `duplicate-reference` | warning | error | of a set in its group or a group in its interchange |
-/// | `empty-interchange`, `empty-group` | warning | error | |
-/// | `empty-set` | warning | warning | nothing between ST and SE |
-/// | `missing-element` | warning | error | in GS and ST |
+/// | code | lenient | normal | strict | what |
+/// |---|---|---|---|---|
+/// | `byte-order-mark`, `leading-blanks` | warning | warning | error | before the first ISA |
+/// | `wrapped-lines` | warning | warning | error | line ends in ISA; all of them are left out from there on |
+/// | `header-length` | warning | warning | error | ISA is not 106 bytes with its separators in place; taken by elements |
+/// | `invalid-isa` | error | error | error | ISA has fewer than sixteen elements; skipped to the next ISA |
+/// | `odd-terminator` | warning | warning | error | a blank before `~`, or a character of several bytes |
+/// | `ambiguous-separators` | error | error | error | two are the same, or letters or digits; skipped to the next ISA |
+/// | `no-repetition` | warning | warning | warning | ISA11 is no separator from version 00402 on |
+/// | `invalid-header` | warning | warning | error | an element of ISA has a value that it cannot have |
+/// | `character-set` | warning | warning | warning | bytes above 0x7f; read as UTF-8 where they are that, else as ISO 8859-1 |
+/// | `control-character` | warning | warning | error | a byte below 0x20 in data, as a line end |
+/// | `trailing-separator` | | | warning | separators with nothing behind them |
+/// | `empty-segment` | warning | warning | error | a terminator right after another; skipped |
+/// | `unusual-tag` | warning | warning | error | a tag that is not two or three capital letters or digits |
+/// | `not-a-segment` | error | error | error | something else in the place of a tag |
+/// | `binary-length` | error | error | error | BIN or BDS whose length is no number or ends before no terminator |
+/// | `unterminated-trailer` | warning | warning | error | the input ends right behind SE, GE or IEA |
+/// | `unterminated` | error | error | error | it ends behind another segment |
+/// | `outside-set` | error | error | error | a segment between sets; skipped |
+/// | `unexpected-trailer` | error | error | error | SE, GE or IEA without its header; skipped |
+/// | `no-interchange`, `no-group` | warning | warning | error | sets without ISA, sets without GS |
+/// | `missing-set-trailer` | error | error | error | no SE: the set may be cut |
+/// | `missing-trailer` | warning | error | error | no GE or IEA |
+/// | `wrong-count`, `wrong-reference` | warning | error | error | in SE, GE and IEA |
+/// | `duplicate-reference` | warning | warning | error | of a set in its group or a group in its interchange |
+/// | `empty-interchange`, `empty-group` | warning | warning | error | no group, no set |
+/// | `empty-set` | warning | warning | warning | nothing between ST and SE |
+/// | `missing-element` | warning | warning | error | in GS and ST |
 pub const RULES: &[Rule] = &[
     BYTE_ORDER_MARK,
     LEADING_BLANKS,

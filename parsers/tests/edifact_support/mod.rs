@@ -4,11 +4,11 @@
 #![allow(clippy::print_stdout, reason = "skipped files and figures are shown")]
 #![allow(dead_code, reason = "each of the tests uses a part of it")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use waybill_parsers::segment::Part;
+use waybill_parsers::segment::{Mode, Part};
 use waybill_parsers::{Builder, Document, FrameError, Limits, Severity};
 
 /// What one input gave: its parts, and the error that ended it.
@@ -33,6 +33,13 @@ impl Outcome {
             Some(Severity::Warning) => "warned",
             None => "clean",
         }
+    }
+
+    /// The codes of all errors.
+    pub(crate) fn errors(&self) -> BTreeSet<&'static str> {
+        let problems = self.parts.iter().flat_map(|part| &part.reading().problems);
+        let errors = problems.filter(|problem| problem.severity == Severity::Error);
+        errors.map(|problem| problem.code).collect()
     }
 
     /// The codes of all problems, each once.
@@ -84,18 +91,30 @@ pub(crate) fn expected(standard: &str) -> Vec<Expected> {
     .collect()
 }
 
-/// Compares what the readers of both modes say with a table, file by file.
-pub(crate) fn check_verdicts(standard: &str, read: impl Fn(&[u8], bool) -> Outcome) {
+/// Compares what the readers of all modes say with a table, file by file: the verdicts of the
+/// lenient and the strict reader, and which files the normal one refuses for something that the
+/// lenient one only warns of (`<standard>-normal.tsv`).
+pub(crate) fn check_verdicts(standard: &str, read: impl Fn(&[u8], Mode) -> Outcome) {
     let folder = corpus().join(standard);
     if !folder.exists() {
         println!("skipped: no corpus at {}", folder.display());
         return;
     }
+    let mut changed =
+        "# Files that the normal reader refuses and the lenient one does not, and for what.\n\
+                       file\tlenient\terrors\n"
+            .to_owned();
     let mut wrong = Vec::new();
     let mut counts: BTreeMap<(&str, String), usize> = BTreeMap::new();
     for row in expected(standard) {
         let bytes = fs::read(folder.join(&row.file)).unwrap();
-        let (lenient, strict) = (read(&bytes, false), read(&bytes, true));
+        let (lenient, strict) = (read(&bytes, Mode::Lenient), read(&bytes, Mode::Strict));
+        let normal = read(&bytes, Mode::Normal);
+        *counts.entry(("normal", normal.verdict().to_owned())).or_default() += 1;
+        if normal.verdict() != lenient.verdict() {
+            let errors = normal.errors().difference(&lenient.errors()).copied().collect::<Vec<_>>();
+            changed += &format!("{}\t{}\t{}\n", row.file, lenient.verdict(), errors.join(", "));
+        }
         *counts.entry(("lenient", lenient.verdict().to_owned())).or_default() += 1;
         *counts.entry(("strict", strict.verdict().to_owned())).or_default() += 1;
         let mut found = Vec::new();
@@ -116,6 +135,8 @@ pub(crate) fn check_verdicts(standard: &str, read: impl Fn(&[u8], bool) -> Outco
         }
     }
     println!("{standard}: {counts:?}");
+    let table = workspace().join("testdata/verdicts").join(format!("{standard}-normal.tsv"));
+    compare(&table, changed.as_bytes());
     assert!(wrong.is_empty(), "{} files differ:\n{}", wrong.len(), wrong.join("\n"));
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use waybill_parsers::Format;
+use waybill_parsers::segment::Mode;
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Show {
@@ -13,9 +14,8 @@ pub(in crate::cli) struct Show {
     /// vda, x12 or xml.
     #[arg(long)]
     pub(in crate::cli) format: Option<Format>,
-    /// Report what the standard forbids as an error, where it is only a warning otherwise.
-    #[arg(long)]
-    pub(in crate::cli) strict: bool,
+    #[command(flatten)]
+    pub(in crate::cli) mode: Strictness,
     #[command(flatten)]
     pub(in crate::cli) definitions: WithDefinitions,
     /// A folder with definitions of IDoc types (`*.idoc`) and of fixed-length records (`*.fixed`);
@@ -37,7 +37,9 @@ pub(in crate::cli) struct Convert {
     /// The format of the file, where the first bytes do not tell it.
     #[arg(long)]
     pub(in crate::cli) format: Option<Format>,
-    /// Convert documents with errors, too.
+    #[command(flatten)]
+    pub(in crate::cli) mode: Strictness,
+    /// Convert documents with errors, too, and write interchanges that have lost some.
     #[arg(long)]
     pub(in crate::cli) anyway: bool,
     /// EDIFACT and X12: a line each segment.
@@ -91,9 +93,8 @@ pub(in crate::cli) struct Ack {
     /// EDIFACT: say of a good interchange only that it was received (action 8).
     #[arg(long)]
     pub(in crate::cli) receipt_only: bool,
-    /// Report what the standard forbids as an error, where it is only a warning otherwise.
-    #[arg(long)]
-    pub(in crate::cli) strict: bool,
+    #[command(flatten)]
+    pub(in crate::cli) mode: Strictness,
     /// A line each segment.
     #[arg(long)]
     pub(in crate::cli) newline: bool,
@@ -102,6 +103,29 @@ pub(in crate::cli) struct Ack {
     /// One JSON object an answer.
     #[arg(long)]
     pub(in crate::cli) json: bool,
+}
+
+/// What is an error in EDIFACT and X12.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Strictness {
+    /// Report what the standard forbids as an error, where it is only a warning otherwise.
+    #[arg(long, conflicts_with = "lenient")]
+    strict: bool,
+    /// Report wrong counts and references and missing trailers as warnings only, though something
+    /// may be lost.
+    #[arg(long)]
+    lenient: bool,
+}
+
+impl Strictness {
+    /// The mode of a reader.
+    pub(in crate::cli) fn mode(&self) -> Mode {
+        match (self.strict, self.lenient) {
+            (true, _) => Mode::Strict,
+            (false, true) => Mode::Lenient,
+            (false, false) => Mode::Normal,
+        }
+    }
 }
 
 /// How EDIFACT and X12 are held against definitions.

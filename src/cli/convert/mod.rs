@@ -6,7 +6,6 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use waybill_parsers::definition::{Level, nest};
-use waybill_parsers::segment::Mode;
 use waybill_parsers::{Document, Format, Node, Problem, Reading};
 
 use crate::cli::args::Convert;
@@ -28,11 +27,11 @@ pub(super) fn convert(
     let schemas = Schemas::load(config, &options.schemas)?;
     let mut library = Library::of(&options.definitions)?;
     let level = Level::of(options.definitions.level).unwrap_or_default();
-    let reads = Reads { format: options.format, mode: Mode::Lenient };
+    let reads = Reads { format: options.format, mode: options.mode.mode() };
     let mut source = Source::open(&options.file, reads, &schemas)?;
     possible(source.format, options.to)?;
     let mut sink = Sink::new(options, source.format, schemas);
-    let mut left_out: u64 = 0;
+    let (mut read, mut broken) = (0_u64, 0_u64);
     while let Some(piece) = source.next() {
         let (role, part) = piece.map_err(|error| CliError::Refused(error.to_string()))?;
         let mut reading = reading_of(part);
@@ -40,6 +39,10 @@ pub(super) fn convert(
             if role == Role::Message { part_of(&source, options.to, &reading) } else { role };
         if role != Role::Message {
             report(&reading.problems)?;
+            if reading.is_refused() {
+                broken += 1;
+                sink.damage();
+            }
             let problems = match role {
                 Role::Interchange => match back(&source, options.to, reading) {
                     Ok(reading) => sink.end(&reading, out)?,
@@ -47,14 +50,14 @@ pub(super) fn convert(
                 },
                 _ => Vec::new(),
             };
-            left_out += u64::from(!problems.is_empty());
             report(&problems)?;
             continue;
         }
+        read += 1;
         let chosen = judge(&mut reading, level, &mut library)?;
         report(&reading.problems)?;
         if reading.is_refused() && !options.anyway {
-            left_out += 1;
+            sink.leave_out();
             continue;
         }
         if let Some(chosen) = chosen
@@ -66,17 +69,26 @@ pub(super) fn convert(
             Ok(reading) => sink.write(&reading, out)?,
             Err(problems) => problems,
         };
-        left_out += u64::from(!written.is_empty());
+        if !written.is_empty() {
+            sink.leave_out();
+        }
         report(&written)?;
     }
-    let last = sink.finish(out)?;
-    left_out += u64::from(!last.is_empty());
-    report(&last)?;
-    if left_out > 0 {
-        writeln!(io::stderr(), "waybill: {} documents were left out", left_out)?;
-        return Ok(Said::No);
+    report(&sink.finish(out)?)?;
+    conclude(read, sink.left_out(), broken)
+}
+
+/// What became of the documents that were read, and of the envelopes around them.
+fn conclude(read: u64, left_out: u64, broken: u64) -> Result<Said, CliError> {
+    if left_out == 0 && broken == 0 {
+        return Ok(Said::Yes);
     }
-    Ok(Said::Yes)
+    let envelopes = match broken {
+        0 => String::new(),
+        broken => format!(", {broken} of their groups and interchanges have errors"),
+    };
+    writeln!(io::stderr(), "waybill: {read} documents read, {left_out} left out{envelopes}")?;
+    Ok(Said::No)
 }
 
 /// Whether documents of the one format can be written in the other.

@@ -21,8 +21,15 @@ pub(super) struct Sink {
     to: Format,
     from: Format,
     newline: bool,
+    anyway: bool,
     schemas: Schemas,
     number: u64,
+    /// Documents that were not written.
+    left_out: u64,
+    /// Those of them that are of the interchange that is open.
+    lost: u64,
+    /// Whether the envelope of the interchange that is open has errors.
+    is_damaged: bool,
     /// The last document of the interchange before.
     ended: u64,
     /// Messages of the interchange that is open, rows before the columns are known.
@@ -41,14 +48,34 @@ impl Sink {
             to: options.to,
             from,
             newline: options.newline,
+            anyway: options.anyway,
             schemas,
             number: 0,
+            left_out: 0,
+            lost: 0,
+            is_damaged: false,
             ended: 0,
             waiting: Vec::new(),
             header: Vec::new(),
             columns: None,
             tail: Vec::new(),
         }
+    }
+
+    /// Counts a document that is not written.
+    pub(super) fn leave_out(&mut self) {
+        self.left_out += 1;
+        self.lost += 1;
+    }
+
+    /// Notes that the envelope of the interchange that is open has errors.
+    pub(super) fn damage(&mut self) {
+        self.is_damaged = true;
+    }
+
+    /// How many documents were not written.
+    pub(super) fn left_out(&self) -> u64 {
+        self.left_out
     }
 
     /// Writes a document; returns why it cannot be written.
@@ -130,7 +157,10 @@ impl Sink {
         }
         let mut problems = Vec::new();
         if header != self.header {
-            problems = self.interchange(None, out)?;
+            // What was lost before the first message that is kept belongs to the same interchange.
+            if !self.waiting.is_empty() {
+                problems = self.interchange(None, out)?;
+            }
             self.header = header;
         }
         self.waiting.push(document.clone());
@@ -144,23 +174,51 @@ impl Sink {
         out: &mut dyn Write,
     ) -> io::Result<Vec<Problem>> {
         let documents = std::mem::take(&mut self.waiting);
-        let (mut bytes, mut problems) = (Vec::new(), Vec::new());
+        let (lost, is_damaged) =
+            (std::mem::take(&mut self.lost), std::mem::take(&mut self.is_damaged));
+        let (mut bytes, mut problems, mut unwritten) = (Vec::new(), Vec::new(), 0);
         let services = whole.filter(|whole| self.to == Format::X12 && has_services(whole));
         if documents.is_empty() && services.is_none() {
             return Ok(problems);
+        }
+        // Its trailer would count what is left, and nobody would miss the rest.
+        if (lost > 0 || is_damaged) && !self.anyway {
+            self.left_out += documents.len() as u64;
+            let messages = documents.len() as u64 + lost;
+            let why = match lost {
+                0 => format!("an interchange of {messages} messages has errors"),
+                lost => format!("an interchange of {messages} messages has lost {lost}"),
+            };
+            let remedy = "it is not written; --anyway writes what is left of it";
+            return Ok(vec![fault("incomplete", format!("{why}; {remedy}"))]);
         }
         if self.to == Format::X12 {
             let options = x12::WriteOptions { newline: self.newline, ..Default::default() };
             let mut writer = x12::Writer::new(options, &mut bytes);
             problems.extend(services.into_iter().flat_map(|whole| writer.services(whole)));
-            documents.iter().for_each(|document| problems.extend(writer.set(document)));
+            for document in &documents {
+                let found = writer.set(document);
+                unwritten += u64::from(!found.is_empty());
+                problems.extend(found);
+            }
             problems.extend(writer.finish());
         } else {
             let options = edifact::WriteOptions { newline: self.newline, ..Default::default() };
             let mut writer = edifact::Writer::new(options, &mut bytes);
-            documents.iter().for_each(|document| problems.extend(writer.message(document)));
+            for document in &documents {
+                let found = writer.message(document);
+                unwritten += u64::from(!found.is_empty());
+                problems.extend(found);
+            }
             problems.extend(writer.finish());
         }
+        let count = documents.len() as u64;
+        let is_empty = unwritten == count && services.is_none();
+        if is_empty || !problems.is_empty() && !self.anyway {
+            self.left_out += count;
+            return Ok(problems);
+        }
+        self.left_out += unwritten;
         out.write_all(&bytes)?;
         Ok(problems)
     }
