@@ -75,6 +75,8 @@ pub struct Metrics {
     pub config_generation: IntGauge,
     /// Whether the last configuration that was read was taken over.
     pub config_last_reload_success: IntGauge,
+    /// Connections of our own listeners that were closed for a limit, by reason.
+    pub http_connections_closed: IntCounterVec,
     /// Unix time of the start.
     pub start_time: Gauge,
 }
@@ -82,11 +84,21 @@ pub struct Metrics {
 /// Why sources and targets are down, in words: for people who ask, since no label may hold them.
 /// Clones are one.
 #[derive(Clone, Debug, Default)]
-pub struct Reasons(Arc<Mutex<BTreeMap<String, String>>>);
+pub struct Reasons(Arc<Mutex<BTreeMap<String, Reason>>>);
+
+/// Why something is down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// For anybody who asks: words of ours, without names of hosts, files, variables or users, and
+    /// nothing that the other side said.
+    pub brief: &'static str,
+    /// For operators.
+    pub detail: String,
+}
 
 impl Reasons {
     /// `part`, such as `source vms`, is down.
-    pub fn set(&self, part: &str, why: String) {
+    pub fn set(&self, part: &str, why: Reason) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(part.to_owned(), why);
     }
 
@@ -96,7 +108,7 @@ impl Reasons {
     }
 
     /// Why it is down, where that is known.
-    pub fn of(&self, part: &str) -> Option<String> {
+    pub fn of(&self, part: &str) -> Option<Reason> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(part).cloned()
     }
 }
@@ -140,6 +152,10 @@ const HELP: &[(&str, &str)] = &[
     ("credential_expiry_seconds", "Until the first certificate of a connection ends."),
     ("config_generation", "The configuration in force, counted from 1."),
     ("config_last_reload_success", "Whether the last configuration read was taken over."),
+    (
+        "http_connections_closed_total",
+        "Connections of the agent's own listeners that were closed for a limit, by reason.",
+    ),
     ("start_time_seconds", "Unix time of the start."),
 ];
 
@@ -182,6 +198,8 @@ impl Metrics {
             credential_expiry_seconds: new.float_gauges("credential_expiry_seconds", &["name"])?,
             config_generation: new.gauge("config_generation")?,
             config_last_reload_success: new.gauge("config_last_reload_success")?,
+            http_connections_closed: new
+                .counters("http_connections_closed_total", &["listener", "reason"])?,
             start_time: new.float_gauge("start_time_seconds")?,
             reasons: Reasons::default(),
             registry: new.registry,

@@ -75,6 +75,7 @@ fn every_key_of_the_files_is_described() {
         ("src/config/exchange.rs", 7),
         ("src/config/http.rs", 25),
         ("src/config/tls.rs", 3),
+        ("src/config/listen.rs", 4),
         ("src/lifecycle.rs", 8),
         ("src/partner.rs", 20),
     ] {

@@ -68,7 +68,9 @@ async fn another_system_is_sent_nothing_and_the_right_one_all_without_a_restart(
     assert!(seen.iter().all(|one| one.body.is_empty()));
     assert!(ids.iter().all(|id| (world.attempts(*id), world.state(*id)) == (0, State::Due)));
     let why = world.metrics.reasons.of("target erp");
-    assert_eq!(why.as_deref(), Some("it answers as system P01, expected Q01"));
+    let why = why.map(|why| (why.brief, why.detail));
+    let said = "it answers as system P01, expected Q01".to_owned();
+    assert_eq!(why, Some(("service unavailable", said)));
     service.rule(saying(RIGHT));
     world.until_done().await;
     until("it counts as up", || async { world.up() }).await;
@@ -97,7 +99,8 @@ async fn who_does_not_say_what_is_expected_is_sent_nothing() {
         let mut world = world(&service, EXPECT);
         let id = world.due("a", "x").await;
         let running = world.start();
-        let said = || world.metrics.reasons.of("target erp").unwrap_or_default();
+        let said =
+            || world.metrics.reasons.of("target erp").map_or_else(String::new, |it| it.detail);
         until("it was asked", || async { service.count() > 0 && !said().starts_with("not") }).await;
         until("it was heard", || async { !said().is_empty() }).await;
         assert!(said().contains(why), "{why}: {}", said());
@@ -276,8 +279,10 @@ impl Strange {
         Self { private, receiver, service, out, site, port, _agent }
     }
 
+    /// Whether operators are told so.
     fn is_ready(&self, says: impl Fn(&str) -> bool) -> bool {
-        says(&ready(self.port))
+        let output = command(&self.site, &["status", "--json"]).output().unwrap();
+        says(&String::from_utf8(output.stdout).unwrap())
     }
 
     /// The broker writes its log in order: once a later login is there, all before it are.
@@ -306,6 +311,9 @@ async fn another_broker_is_shown_no_login_and_the_right_one_is_used_without_a_re
         strange.is_ready(|said| said.contains(&source) && said.contains(&target))
     })
     .await;
+    let strangers = ready(strange.port);
+    let brief = "\"source vms: another broker answers\"";
+    assert!(strangers.contains(brief) && !strangers.contains("prd"), "{strangers}");
     let (code, said) = doctor(site).await;
     assert_eq!((code, said.len()), (Some(1), 3), "{said:?}");
     for (part, result, found) in said {

@@ -30,7 +30,8 @@ use waybill::agent::Setup;
 use waybill::config::tls::ServerTls;
 use waybill::diagnostic::{Mark, Spanned};
 use waybill::http::door::Door;
-use waybill::http::{Answer, Handler, Listener, serve};
+use waybill::http::{Answer, Handler, Limits, Listener, Server, serve};
+use waybill::metrics::Metrics;
 use waybill::tls::provider;
 
 use pki::{Authority, Certificate};
@@ -394,12 +395,20 @@ async fn who_does_not_finish_his_handshake_is_not_waited_for() {
     let handler: Handler =
         Arc::new(|_| Box::pin(async { Answer::text(StatusCode::OK, "never asked") }));
     let (_stop, stopped) = watch::channel(false);
-    let serving = tokio::spawn(serve(Listener::Tcp(listener, Some(door)), handler, stopped));
+    let server = Server {
+        listener: Listener::Tcp(listener, Some(door)),
+        handler,
+        limits: Limits::port(8, 8),
+        closed: Metrics::new().unwrap().http_connections_closed,
+    };
+    let closed = server.closed.with_label_values(&["http", "slow"]);
+    let serving = tokio::spawn(serve(server, stopped));
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let begun = tokio::time::Instant::now();
     assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
     let waited = begun.elapsed();
     assert!((9..=11).contains(&waited.as_secs()), "{waited:?}");
+    assert_eq!(closed.get(), 1);
     serving.abort();
 }
 

@@ -104,6 +104,12 @@ impl Agent {
         serde_json::from_str(&self.get("/readyz")).unwrap_or_default()
     }
 
+    /// What operators are told beyond that.
+    fn status(&self) -> Value {
+        serde_json::from_str(&self.say(&["status", "--json"]).out).unwrap_or_default()
+    }
+
+    /// As it was within the last second.
     fn metric(&self, series: &str) -> Option<String> {
         let metrics = self.get("/metrics");
         let line = metrics.lines().find_map(|line| line.strip_prefix(series).map(str::to_owned));
@@ -126,6 +132,10 @@ impl Agent {
 
     fn waiting(&self) -> usize {
         self.say(&["deliveries", "list", "--json"]).out.lines().count()
+    }
+
+    fn until_metric(&self, series: &str, value: Option<&str>) {
+        self.until(series, || self.metric(series).as_deref() == value);
     }
 
     fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
@@ -175,7 +185,7 @@ fn events_after_a_reload_are_decided_by_the_new_plan() {
     let after = agent.ready();
     assert_eq!(after["generation"], 2);
     assert_ne!(after["plan"], before);
-    assert_eq!(agent.metric("waybill_config_generation").as_deref(), Some("2"));
+    agent.until_metric("waybill_config_generation", Some("2"));
     assert_eq!(agent.reloaded()["changed"], false);
 }
 
@@ -192,13 +202,14 @@ fn a_broken_configuration_changes_nothing_and_says_where_it_is_broken() {
     );
     let ready = agent.ready();
     assert_eq!((&ready["generation"], &ready["ready"]), (&1.into(), &true.into()));
-    assert!(ready["reload_refused"].as_str().unwrap().contains("vmz"));
-    assert_eq!(agent.metric("waybill_config_last_reload_success").as_deref(), Some("0"));
+    assert_eq!(ready["reload_refused"], "the files have mistakes");
+    assert!(agent.status()["reload_refused"].as_str().unwrap().contains("vmz"));
+    agent.until_metric("waybill_config_last_reload_success", Some("0"));
     agent.drop_customer(1);
     agent.until("the old plan still decides", || agent.waiting() == 1);
     agent.change("to: [vmz]", "to: [vms]");
     agent.reloaded();
-    assert_eq!(agent.metric("waybill_config_last_reload_success").as_deref(), Some("1"));
+    agent.until_metric("waybill_config_last_reload_success", Some("1"));
     assert_eq!(agent.ready()["reload_refused"], Value::Null);
 }
 
@@ -215,6 +226,7 @@ fn a_target_with_deliveries_left_cannot_be_removed() {
     assert_eq!(said.code, Some(1), "{}", said.out);
     assert!(said.out.contains("waybill deliveries list --target vms"), "{}", said.out);
     // All or nothing: the target that would have been new is not there.
+    agent.until_metric("waybill_config_last_reload_success", Some("0"));
     assert_eq!(agent.metric("waybill_target_up{target=\"other\"}"), None);
     agent.drop_customer(2);
     agent.until("the old plan still decides", || agent.waiting() == 2);
@@ -225,7 +237,7 @@ fn a_target_with_deliveries_left_cannot_be_removed() {
     let done = agent.reloaded();
     assert_eq!(done["stopped"], serde_json::json!(["target vms"]));
     assert_eq!(done["started"], serde_json::json!(["target other"]));
-    assert_eq!(agent.metric("waybill_target_up{target=\"vms\"}"), None);
+    agent.until_metric("waybill_target_up{target=\"vms\"}", None);
     agent.until("the new one is up", || {
         agent.metric("waybill_target_up{target=\"other\"}").is_some()
     });
@@ -250,11 +262,10 @@ fn a_source_that_comes_later_is_taken_from_and_may_go_again() {
     let second = "  second: { type: folder, path: second, format: idoc, poll: 50ms }\ntargets:\n";
     agent.change("targets:\n", second);
     assert_eq!(agent.reloaded()["started"], serde_json::json!(["source second"]));
-    let up = || agent.metric("waybill_source_up{source=\"second\"}");
-    agent.until("it is up", || up().as_deref() == Some("1"));
+    agent.until_metric("waybill_source_up{source=\"second\"}", Some("1"));
     agent.change(second, "targets:\n");
     assert_eq!(agent.reloaded()["stopped"], serde_json::json!(["source second"]));
-    assert_eq!(up(), None);
+    agent.until_metric("waybill_source_up{source=\"second\"}", None);
     assert_eq!(agent.ready()["ready"], true);
     agent.drop_customer(1);
 }

@@ -2,7 +2,8 @@
 //!
 //! `POST /deliveries/<id>/release`, `POST /deliveries/<id>/discard`, `POST /events/reprocess`,
 //! `POST /events/unpark` and
-//! `POST /reload`, each with who asks and why. The command line is the client; the vocabulary is one.
+//! `POST /reload`, each with who asks and why; and `GET /readyz`, with what the port does not tell
+//! everybody. The command line is the client; the vocabulary is one.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agent::health::{Asker, Health};
 use crate::agent::reload::{ReloadError, Reloaded};
 use crate::delivery::DeliveryId;
 use crate::dispatch;
@@ -31,6 +33,7 @@ pub(super) struct Control {
     pub(super) acts: watch::Receiver<Acts>,
     pub(super) intake: mpsc::Sender<intake::Command>,
     pub(super) reload: mpsc::Sender<ReloadAsked>,
+    pub(super) health: Arc<Health>,
     pub(super) clock: fn() -> Timestamp,
 }
 
@@ -70,8 +73,14 @@ impl Control {
     }
 
     async fn answer(&self, call: Call) -> Answer {
+        if call.path == "/readyz" {
+            return match call.method {
+                Method::GET => self.health.readiness(Asker::Operator),
+                _ => Answer::other_method("GET"),
+            };
+        }
         if call.method != Method::POST {
-            return Answer::text(StatusCode::METHOD_NOT_ALLOWED, "POST is expected");
+            return Answer::other_method("POST");
         }
         let request: Request = match serde_json::from_slice(&call.body) {
             Ok(request) => request,

@@ -1,10 +1,11 @@
 //! `/metrics`, `/healthz`, `/readyz`, and the watch over the journal's room.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::StatusCode;
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio::sync::watch;
@@ -15,7 +16,7 @@ use crate::http::door::Door;
 use crate::http::{Answer, Call, Handler, Peer};
 use crate::intake::InDecision;
 use crate::journal::{Journal, JournalError, Sizes};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reason};
 use crate::tls::expiry;
 
 /// How often sizes and counts are looked at.
@@ -34,6 +35,8 @@ pub(super) struct Health {
     pub(super) room: watch::Sender<bool>,
     /// What is in force.
     pub(super) standing: watch::Receiver<Standing>,
+    /// The metrics as they were last written.
+    pub(super) page: Page,
     /// The door of the port that all of this is asked at, where it has one.
     pub(super) door: Option<Arc<Door>>,
     /// Where the paths of certificates start from.
@@ -51,7 +54,45 @@ pub(super) struct Standing {
     /// The digest of the plan.
     pub(super) plan: Digest,
     /// Why the last reload was refused, if it was.
-    pub(super) refused: Option<String>,
+    pub(super) refused: Option<Reason>,
+}
+
+/// Who asks how the agent is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    /// Anybody who can reach the port: no names of hosts, files, variables or users, and nothing
+    /// that another side said.
+    Anybody,
+    /// At the control socket, or with a certificate that is believed.
+    Operator,
+}
+
+impl Asker {
+    fn of(peer: Peer) -> Self {
+        match peer {
+            Peer::Known => Self::Operator,
+            Peer::Anybody | Peer::Stranger => Self::Anybody,
+        }
+    }
+}
+
+/// The metrics, written at most once a second and shared by all who ask: what a scrape costs does
+/// not depend on how many there are.
+#[derive(Debug, Default)]
+pub(super) struct Page(Mutex<Option<(tokio::time::Instant, Bytes)>>);
+
+impl Page {
+    fn show(&self, metrics: &Metrics) -> Bytes {
+        let mut page = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*page {
+            Some((at, text)) if at.elapsed() < LOOK => text.clone(),
+            _ => {
+                let text = Bytes::from(metrics.render());
+                *page = Some((tokio::time::Instant::now(), text.clone()));
+                text
+            }
+        }
+    }
 }
 
 impl Standing {
@@ -79,6 +120,9 @@ impl Health {
     }
 
     fn answer(&self, call: &Call) -> Answer {
+        if !matches!(call.method, Method::GET | Method::HEAD) {
+            return Answer::other_method("GET, HEAD");
+        }
         match call.path.as_str() {
             // Probes have no certificate and ask for the other two.
             "/metrics" if call.peer == Peer::Stranger => Answer::text(
@@ -88,23 +132,24 @@ impl Health {
             "/metrics" => Answer {
                 status: StatusCode::OK,
                 media: "text/plain; version=0.0.4; charset=utf-8",
-                body: self.metrics.render(),
+                allow: None,
+                body: self.page.show(&self.metrics),
             },
             "/healthz" => Answer::text(StatusCode::OK, "alive\n"),
-            "/readyz" => self.readiness(),
+            "/readyz" => self.readiness(Asker::of(call.peer)),
             _ => Answer::text(StatusCode::NOT_FOUND, "try /metrics, /healthz or /readyz\n"),
         }
     }
 
     /// Ready means: events are taken. A target that is down does not make the agent unready, as
     /// its deliveries are safe in the journal; it is named all the same.
-    fn readiness(&self) -> Answer {
+    pub(super) fn readiness(&self, asker: Asker) -> Answer {
         let standing = self.standing.borrow().clone();
         let mut reasons = Vec::new();
         for source in &standing.config.sources {
             let source = &*source.name;
             if self.metrics.source_up.with_label_values(&[source]).get() == 0 {
-                reasons.push(self.down(format!("source {source}")));
+                reasons.push(self.down(format!("source {source}"), asker));
             }
         }
         if !*self.room.borrow() {
@@ -119,13 +164,17 @@ impl Health {
         for target in &standing.config.targets {
             let target = &*target.name;
             if self.metrics.target_up.with_label_values(&[target]).get() == 0 {
-                let down = self.down(format!("target {target}"));
+                let down = self.down(format!("target {target}"), asker);
                 reasons.push(format!("{down}; its deliveries wait"));
             }
         }
         let generation = self.metrics.config_generation.get();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-        let (plan, reload_refused) = (standing.plan.to_string(), standing.refused);
+        let plan = standing.plan.to_string();
+        let reload_refused = standing.refused.map(|why| match asker {
+            Asker::Anybody => why.brief.to_owned(),
+            Asker::Operator => why.detail,
+        });
         Answer::json(status, &Readiness { ready, reasons, generation, plan, reload_refused })
     }
 
@@ -137,10 +186,11 @@ impl Health {
     }
 
     /// That it is down, and why where that is known.
-    fn down(&self, part: String) -> String {
-        match self.metrics.reasons.of(&part) {
-            Some(why) => format!("{part} is down: {why}"),
-            None => format!("{part} is down"),
+    fn down(&self, part: String, asker: Asker) -> String {
+        match (self.metrics.reasons.of(&part), asker) {
+            (Some(why), Asker::Anybody) => format!("{part}: {}", why.brief),
+            (Some(why), Asker::Operator) => format!("{part} is down: {}", why.detail),
+            (None, _) => format!("{part} is down"),
         }
     }
 

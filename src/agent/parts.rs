@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use jiff::Timestamp;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout_at;
 
 use crate::agent::control::{Acts, Control, ReloadAsked};
-use crate::agent::health::{Health, Standing};
+use crate::agent::health::{Health, Page, Standing};
 use crate::agent::setup::Loaded;
 use crate::agent::{AgentError, COMMANDS, CONTROL_SOCKET, data_dir, journal_options, series};
 use crate::config::load::Written;
@@ -22,7 +22,7 @@ use crate::config::{self, SourceKind};
 use crate::dispatch::Dispatcher;
 use crate::dispatch::feed::Feeds;
 use crate::http::door::Door;
-use crate::http::{self, Listener};
+use crate::http::{self, Limits, Listener, Server};
 use crate::intake::{self, InDecision, Inbox, Intake, Pace, Waiting};
 use crate::journal::{Journal, JournalError};
 use crate::metrics::Metrics;
@@ -287,6 +287,7 @@ impl Parts {
             metrics: shared.metrics.clone(),
             room: shared.room.clone(),
             standing: self.standing.subscribe(),
+            page: Page::default(),
             door: door.clone(),
             base: written.base.clone(),
             in_decision: shared.in_decision.clone(),
@@ -294,24 +295,34 @@ impl Parts {
         });
         if let Some(listen) = &written.config.http {
             let address = listen.address.value;
-            let listener = TcpListener::bind(address)
-                .await
+            let listener = Listener::bind(address)
                 .map_err(|error| AgentError::Listen { address: address.to_string(), error })?;
             let tls = door.is_some();
             tracing::info!(%address, tls, "serving /metrics, /healthz and /readyz");
-            let listener = Listener::Tcp(listener, door);
-            self.servers.spawn(http::serve(listener, health.handler(), stop.subscribe()));
+            let server = Server {
+                listener: Listener::Tcp(listener, door),
+                handler: health.handler(),
+                limits: Limits::port(listen.connections, listen.per_address),
+                closed: shared.metrics.http_connections_closed.clone(),
+            };
+            self.servers.spawn(http::serve(server, stop.subscribe()));
         }
         let control = Control {
             journal: shared.journal.clone(),
             acts: self.acts.subscribe(),
             intake: self.ask_intake.clone(),
             reload,
+            health: health.clone(),
             clock: shared.clock,
         };
         let listener = control_socket(written)?;
-        let handler = Arc::new(control).handler();
-        self.servers.spawn(http::serve(Listener::Unix(listener), handler, stop.subscribe()));
+        let server = Server {
+            listener: Listener::Unix(listener),
+            handler: Arc::new(control).handler(),
+            limits: Limits::control(),
+            closed: shared.metrics.http_connections_closed.clone(),
+        };
+        self.servers.spawn(http::serve(server, stop.subscribe()));
         self.servers.spawn(health.watch(stop.subscribe()));
         Ok(())
     }

@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::config::tls::ServerTls;
 use crate::diagnostic::Diagnostic;
 use crate::intake::{AdoptError, Command};
+use crate::metrics::Reason;
 use crate::plan::Plan;
 
 /// How long the intake may take to come to a plan: it commits a batch in less, or the journal takes
@@ -54,6 +55,17 @@ pub enum ReloadError {
     /// The intake did not take the plan.
     #[error(transparent)]
     Adopt(#[from] AdoptError),
+}
+
+impl ReloadError {
+    /// What anybody may know of it.
+    fn brief(&self) -> &'static str {
+        match self {
+            Self::Mistakes(_) => "the files have mistakes",
+            Self::Fixed(_) => "it changes what needs a restart",
+            Self::Adopt(_) => "the new plan could not take hold",
+        }
+    }
 }
 
 fn lines(mistakes: &[Diagnostic]) -> String {
@@ -121,6 +133,10 @@ fn tls(config: &Config) -> Option<&ServerTls> {
     config.http.as_ref()?.tls.as_ref()
 }
 
+fn places(config: &Config) -> Option<(usize, usize)> {
+    config.http.as_ref().map(|listen| (listen.connections, listen.per_address))
+}
+
 impl Changes {
     fn between(old: &Config, new: &Config) -> Result<Self, ReloadError> {
         let fixed = [
@@ -130,6 +146,7 @@ impl Changes {
             ("journal.url", old.journal.file == new.journal.file),
             ("http.listen", address(old) == address(new)),
             ("http.tls", tls(old) == tls(new)),
+            ("http.connections", places(old) == places(new)),
         ];
         let fixed: Vec<_> = fixed.iter().filter(|(_, same)| !same).map(|(name, _)| *name).collect();
         if !fixed.is_empty() {
@@ -164,7 +181,9 @@ impl Parts {
                 tracing::error!(%error, generation, "configuration refused; the old one goes on");
             }
         }
-        let refused = reloaded.as_ref().err().map(ToString::to_string);
+        let refused = reloaded.as_ref().err();
+        let refused =
+            refused.map(|error| Reason { brief: error.brief(), detail: error.to_string() });
         self.standing.send_modify(|standing| standing.refused = refused);
         reloaded
     }

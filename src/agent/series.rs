@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use crate::config::{Config, SourceKind};
 use crate::dispatch;
 use crate::event::Verdict;
+use crate::http::Closed;
 use crate::journal::FileOutcome;
 use crate::metrics::Metrics;
 use crate::plan::Plan;
@@ -19,6 +20,14 @@ use crate::source::folder::judge::Waiting;
 pub(super) fn start(metrics: &Metrics, now: Timestamp) {
     metrics.start_time.set(now.as_second() as f64);
     metrics.config_last_reload_success.set(1);
+    for (listener, reason) in ["http", "control"].into_iter().flat_map(closed) {
+        metrics.http_connections_closed.with_label_values(&[listener, reason]);
+    }
+}
+
+/// Why connections of a listener are closed.
+fn closed(listener: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    Closed::ALL.into_iter().map(move |reason| (listener, reason.as_str()))
 }
 
 /// Ends what says how sources and targets stand that are no more. What counted goes on.

@@ -52,8 +52,9 @@ impl Setup {
             Ok(plan) if mistakes.is_empty() => {
                 if let Some(value) = self.listen {
                     let address = Spanned { value, mark: Mark::default() };
-                    let tls = written.config.http.and_then(|listen| listen.tls);
-                    written.config.http = Some(Listen { address, tls });
+                    let own = Listen::at(address.clone());
+                    let listen = written.config.http.unwrap_or(own);
+                    written.config.http = Some(Listen { address, ..listen });
                 }
                 let mut files = files.into_inner();
                 files.push(self.path.clone());

@@ -99,6 +99,11 @@ pub(super) enum Command {
     Events(Events),
     /// Deliveries: list them, release or discard them.
     Deliveries(Deliveries),
+    /// Show whether the running agent takes events, and why not.
+    #[command(after_help = "Asked over the control socket: all reasons with their details, which \
+                            /readyz keeps from strangers. The code is 1 where it is not \
+                            ready.\n\nExample: waybill status --json | jq .reasons")]
+    Status(Status),
     /// Let the running agent read its configuration again: all of it is taken over, or nothing.
     #[command(after_help = "The same as SIGHUP, with an answer. Mistakes are shown with their \
                             places; the agent then goes on as it was.\n\nExample: waybill reload \
@@ -113,6 +118,13 @@ pub(super) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Status {
+    /// One JSON object instead of text.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

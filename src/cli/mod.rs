@@ -19,6 +19,7 @@ mod operate;
 mod output;
 mod run;
 mod show;
+mod status;
 mod try_event;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -134,6 +135,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
                 operate::act(&args.config(None), "discard", act, clock, out)
             }
         },
+        Command::Status(options) => status::status(&args.config(None), options, out),
         Command::Reload(options) => operate::reload(&args.config(None), options, out),
         Command::Audit(audit) => match &audit.command {
             AuditCommand::Verify(options) => audit::verify(&args.config(None), options, out),

@@ -26,7 +26,7 @@ use crate::dispatch::feed::Feed;
 use crate::dispatch::group::{Brought, Group, Tools};
 use crate::dispatch::lanes::{After, Lanes};
 use crate::journal::{Action, ActionDone, CommitError, Journal, JournalError};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reason};
 use crate::target::{Target, Why};
 
 /// Deliveries kept in memory for each target: about 6 MB of heads and followers at most.
@@ -151,7 +151,14 @@ impl Dispatcher {
         let (part, reasons) = (format!("target {}", self.target.name), &self.metrics.reasons);
         let down = self.reached.down().map(|reason| reason.text);
         match down.or_else(|| running.why.clone()) {
-            Some(why) => reasons.set(&part, why),
+            Some(detail) => {
+                let brief = match &self.target.kind {
+                    config::TargetKind::File(_) => "folder unavailable",
+                    config::TargetKind::Amqp(_) => "broker unavailable",
+                    config::TargetKind::Http(_) => "service unavailable",
+                };
+                reasons.set(&part, Reason { brief, detail });
+            }
             None => reasons.clear(&part),
         }
         running.failures == 0 && self.reached.is_up()

@@ -3,37 +3,74 @@
 //!
 //! The TCP port speaks TLS where it has certificates ([`door`]).
 //!
-//! Bounds: a request has 64 KiB at most and ten seconds to arrive, a handshake has ten seconds, and
-//! a hundred connections are served at once.
+//! Bounds: those of [`Limits`]; a request head has 64 KiB and 100 fields at most and ten seconds to
+//! arrive, also on a connection that is kept; a body, where one is taken, has another ten seconds;
+//! a handshake has ten seconds; and an answer is read within ten seconds or the connection ends.
 
 pub mod client;
 pub mod door;
+mod exchange;
+mod patient;
+mod places;
 
-use std::convert::Infallible;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::body::Bytes;
+use hyper::{Method, StatusCode};
+use prometheus::IntCounterVec;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
 
-use crate::http::door::{Door, Guest};
+use crate::http::door::Door;
+use crate::http::exchange::Exchange;
+use crate::http::places::Places;
 
-/// The most bytes of a request's body.
-const MOST_BODY: usize = 64 << 10;
-/// The most time for a request to arrive.
+/// The most time for each thing that a client has to do: a handshake, a head, a body, and reading
+/// an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Connections served at once.
-const CONNECTIONS: usize = 100;
+
+/// Connections that may wait to be accepted; the system may allow fewer. Where they are used up, a
+/// client waits a second and more for its next try, and a probe has failed by then.
+const BACKLOG: u32 = 4096;
+
+/// Bytes that the system holds for a connection in each direction; Linux doubles it. More than the
+/// metrics of an agent, so that a scrape is one write.
+const SYSTEM_BUFFER: u32 = 64 << 10;
+
+/// What clients of a listener may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at once. The next one takes the place of the oldest of the address that has most.
+    pub connections: usize,
+    /// Connections at once from one IPv4 address, or from one /64 of IPv6. The next one takes the
+    /// place of the oldest of them.
+    pub per_address: usize,
+    /// Requests on one connection; with the last answer it is closed.
+    pub requests: u32,
+    /// The age of a connection after which it takes no further request.
+    pub age: Option<Duration>,
+    /// Bytes of a request's body; 0 where none is taken.
+    pub body: usize,
+}
+
+impl Limits {
+    /// For anybody who can reach a port, with as many connections.
+    pub fn port(connections: usize, per_address: usize) -> Self {
+        let age = Some(Duration::from_secs(600));
+        Self { connections, per_address, requests: 1000, age, body: 0 }
+    }
+
+    /// For operators on this machine. An action may take as long as it needs.
+    pub fn control() -> Self {
+        Self { connections: 32, per_address: 32, requests: 100, age: None, body: 64 << 10 }
+    }
+}
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,20 +103,29 @@ pub struct Answer {
     pub status: StatusCode,
     /// The media type.
     pub media: &'static str,
+    /// The methods that are taken, where the request's is not.
+    pub allow: Option<&'static str>,
     /// The body.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 impl Answer {
     /// Plain text.
     pub fn text(status: StatusCode, text: impl Into<String>) -> Self {
-        Self { status, media: "text/plain; charset=utf-8", body: text.into().into_bytes() }
+        let body = text.into().into_bytes().into();
+        Self { status, media: "text/plain; charset=utf-8", allow: None, body }
+    }
+
+    /// Another method is expected: one of `allow`.
+    pub fn other_method(allow: &'static str) -> Self {
+        let text = format!("{allow} is expected\n");
+        Self { allow: Some(allow), ..Self::text(StatusCode::METHOD_NOT_ALLOWED, text) }
     }
 
     /// JSON; what cannot be written as JSON is a fault of ours and answered as such.
     pub fn json(status: StatusCode, value: &impl serde::Serialize) -> Self {
         match serde_json::to_vec(value) {
-            Ok(body) => Self { status, media: "application/json", body },
+            Ok(body) => Self { status, media: "application/json", allow: None, body: body.into() },
             Err(error) => Self::text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
         }
     }
@@ -97,19 +143,65 @@ pub enum Listener {
     Unix(UnixListener),
 }
 
+/// A listener and all that is known of how to serve it.
+pub struct Server {
+    /// Where calls come from.
+    pub listener: Listener,
+    /// What answers them.
+    pub handler: Handler,
+    /// What clients may take.
+    pub limits: Limits,
+    /// Connections that were closed for a limit, by [`Listener::name`] and reason.
+    pub closed: IntCounterVec,
+}
+
+/// Why a connection was closed before its client was done: the words of a metric's label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// Its place went to a newer one of its address.
+    Address,
+    /// Its place went to a newer one of any address.
+    Full,
+    /// The client was too slow.
+    Slow,
+}
+
+impl Closed {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Address, Self::Full, Self::Slow];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Address => "address",
+            Self::Full => "full",
+            Self::Slow => "slow",
+        }
+    }
+}
+
 /// Answers calls until `stop` turns true. Connections that are open then are dropped: health,
 /// metrics and operators ask again.
-pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiver<bool>) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
-    let mut connections = tokio::task::JoinSet::new();
+///
+/// A newcomer is never turned away: probes come on new connections and have to be answered
+/// whatever the others do.
+pub async fn serve(server: Server, mut stop: watch::Receiver<bool>) {
+    let Server { listener, handler, limits, closed } = server;
+    let name = listener.name();
+    let mut places: Places<AbortHandle> = Places::new(limits);
+    let mut connections = JoinSet::new();
     while !*stop.borrow() {
         let accepted = tokio::select! {
             accepted = accept(&listener) => accepted,
             _ = stop.changed() => break,
-            Some(_) = connections.join_next() => continue,
+            Some(ended) = connections.join_next_with_id() => {
+                let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+                places.leave(|handle| handle.id() == id);
+                continue;
+            }
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let (stream, from) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: others will be closed in a moment.
                 tracing::warn!(%error, "connection not accepted");
@@ -117,16 +209,48 @@ pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiv
                 continue;
             }
         };
-        let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
-        let (door, handler) = (listener.door(), handler.clone());
-        connections.spawn(async move {
-            connection(stream, door, handler).await;
-            drop(slot);
-        });
+        let left = places.make_room(from);
+        if let Some((handle, why)) = &left {
+            handle.abort();
+            closed.with_label_values(&[name, why.as_str()]).inc();
+        }
+        let (door, slow) =
+            (listener.door(), closed.with_label_values(&[name, Closed::Slow.as_str()]));
+        let exchange = Exchange { handler: handler.clone(), limits, slow };
+        let handle = connections.spawn(exchange.connection(stream, door));
+        places.enter(from, handle);
+        if left.is_some() {
+            // The newcomer's request is read before others take its place.
+            tokio::task::yield_now().await;
+        }
     }
 }
 
 impl Listener {
+    /// A TCP port.
+    pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // As the runtime does: a port that was ours a moment ago is ours again.
+        socket.set_reuseaddr(true)?;
+        // Connections inherit them: the system would hold megabytes for each client that does not
+        // read, and the agent would have written answers for all of them.
+        socket.set_send_buffer_size(SYSTEM_BUFFER)?;
+        socket.set_recv_buffer_size(SYSTEM_BUFFER)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    }
+
+    /// What it is called in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Tcp(..) => "http",
+            Self::Unix(_) => "control",
+        }
+    }
+
     fn door(&self) -> Option<Arc<Door>> {
         match self {
             Self::Tcp(_, door) => door.clone(),
@@ -138,55 +262,13 @@ impl Listener {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
+/// A connection, and the address that it comes from; none on a Unix socket.
+async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
     match listener {
-        Listener::Tcp(listener, _) => Ok(Box::new(listener.accept().await?.0)),
-        Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
-    }
-}
-
-async fn connection(stream: Box<dyn Stream>, door: Option<Arc<Door>>, handler: Handler) {
-    let Some(door) = door else { return speak(stream, Guest::unasked(), handler).await };
-    match door.admit(stream).await {
-        Ok((stream, guest)) => speak(stream, guest, handler).await,
-        Err(error) => tracing::debug!(%error, "connection not let in"),
-    }
-}
-
-async fn speak(stream: impl Stream, guest: Guest, handler: Handler) {
-    let guest = Arc::new(guest);
-    let service = service_fn(move |request| {
-        let (guest, handler) = (guest.clone(), handler.clone());
-        async move { Ok::<_, Infallible>(respond(request, &guest, handler).await) }
-    });
-    let mut server = http1::Builder::new();
-    server.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
-    if let Err(error) = server.serve_connection(TokioIo::new(stream), service).await {
-        tracing::debug!(%error, "connection ended");
-    }
-}
-
-async fn respond(
-    request: Request<Incoming>,
-    guest: &Guest,
-    handler: Handler,
-) -> Response<Full<Bytes>> {
-    let (head, body) = request.into_parts();
-    let collected = timeout(PATIENCE, Limited::new(body, MOST_BODY).collect()).await;
-    let answer = match collected {
-        Ok(Ok(body)) => {
-            let path = head.uri.path().to_owned();
-            let (method, body, peer) = (head.method, body.to_bytes(), guest.peer);
-            handler(Call { method, path, body, peer }).await
+        Listener::Tcp(listener, _) => {
+            let (stream, from) = listener.accept().await?;
+            Ok((Box::new(stream), Some(from.ip())))
         }
-        Ok(Err(_)) => Answer::text(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n"),
-        Err(_) => Answer::text(StatusCode::REQUEST_TIMEOUT, "the request took too long\n"),
-    };
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
-    *response.status_mut() = answer.status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.media));
-    if guest.is_stale() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), None)),
     }
-    response
 }

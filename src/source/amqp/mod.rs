@@ -25,7 +25,7 @@ use crate::amqp::{self, GOOD, PAUSE, rotated};
 use crate::config::Amqp;
 use crate::dispatch::retry;
 use crate::event::Digest;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reason};
 use crate::source::Taken;
 use crate::source::amqp::gate::Hold;
 use crate::source::amqp::session::{Session, SessionError};
@@ -109,7 +109,8 @@ pub async fn run(mut context: Context) {
         let lived = started.elapsed();
         failures = if lived >= GOOD { 1 } else { failures.saturating_add(1) };
         if let Err(error) = &ended {
-            context.metrics.reasons.set(&format!("source {}", context.name), error.to_string());
+            let why = Reason { brief: error.brief(), detail: error.to_string() };
+            context.metrics.reasons.set(&format!("source {}", context.name), why);
         }
         match ended {
             Ok(()) => failures = 0,

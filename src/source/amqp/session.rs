@@ -76,6 +76,20 @@ pub(super) enum SessionError {
 }
 
 impl SessionError {
+    /// What anybody may know of it.
+    pub(super) fn brief(&self) -> &'static str {
+        match self {
+            Self::Access(_) => "url or certificates unusable",
+            Self::Login { .. } => "login refused",
+            Self::NoQueue { .. } => "queue missing",
+            Self::OtherQueue { .. } => "queue has other arguments",
+            Self::Stranger { .. } => "another broker answers",
+            Self::Broker(_) | Self::Silence => "broker unreachable",
+            Self::Paused => "journal had no room",
+            Self::Cancelled => "consumer cancelled",
+        }
+    }
+
     /// The way that led to a stranger, if that is what happened.
     pub(super) fn strange(&self) -> Option<Digest> {
         match self {
