@@ -1,9 +1,13 @@
 //! Mistakes in files that people write: what, where, and the remedy.
 //!
 //! Every reader of such a file collects [`Diagnostic`]s in a [`Problems`] and goes on, so that
-//! `waybill check` shows all mistakes at once.
+//! `waybill check` shows all mistakes at once. Secrets are in none of them: what people see of a file
+//! is what [`Problems::into_list`] lets through.
+
+mod mask;
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A file as written: its name for people and its text.
@@ -71,8 +75,10 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it.
     pub remedy: Option<String>,
-    /// The line of the file, for display.
+    /// The line of the file, for display, without secrets.
     pub excerpt: String,
+    /// The bytes of [`excerpt`](Self::excerpt) that it is about.
+    pub span: Range<usize>,
 }
 
 impl fmt::Display for Diagnostic {
@@ -143,15 +149,27 @@ impl Problems {
         self.list.len()
     }
 
-    /// All of them, in the order of their places.
+    /// All of them, in the order of their places, with their lines. Secrets are masked here, for
+    /// every reader of every file.
     pub fn into_list(mut self) -> Vec<Diagnostic> {
         self.list.sort_by_key(|diagnostic| diagnostic.mark.start);
+        if self.list.is_empty() {
+            return self.list;
+        }
+        let lines = mask::lines(&self.file.text);
+        for diagnostic in &mut self.list {
+            let Mark { line, column, start, end } = diagnostic.mark;
+            let line = line.checked_sub(1).and_then(|line| lines.get(line));
+            let line = line.unwrap_or(const { &mask::Line::EMPTY });
+            diagnostic.message = line.message(&diagnostic.message);
+            let stretch = line.stretch(column, end.saturating_sub(start));
+            (diagnostic.excerpt, diagnostic.span) = line.shown(stretch);
+        }
         self.list
     }
 
     fn push(&mut self, mark: Mark, message: String, remedy: Option<String>) {
-        let excerpt = self.file.text.lines().nth(mark.line.saturating_sub(1)).unwrap_or("");
-        let (file, excerpt) = (self.file.name.clone(), excerpt.to_owned());
-        self.list.push(Diagnostic { file, mark, message, remedy, excerpt });
+        let (file, excerpt) = (self.file.name.clone(), String::new());
+        self.list.push(Diagnostic { file, mark, message, remedy, excerpt, span: 0..0 });
     }
 }

@@ -26,7 +26,7 @@ const ONLY: &[(&str, &str, &str, &str)] = &[
 /// What decides and translates: no disk, no network, no clock, no runtime. `config::load` and
 /// `config::secret` are not among them: they are where configuration meets disk and environment.
 const PURE: &str = "\
-    parsers/src/ src/diagnostic.rs src/delivery.rs src/event.rs src/facts.rs src/cloudevent.rs \
+    parsers/src/ src/diagnostic.rs src/diagnostic/ src/delivery.rs src/event.rs src/facts.rs src/cloudevent.rs \
     src/cloudevent/ src/trace.rs src/request.rs src/yaml.rs src/table.rs src/lifecycle.rs \
     src/partner.rs src/config/mod.rs src/config/read.rs \
     src/config/unit.rs src/config/format.rs src/config/folder.rs src/config/routing_key.rs \

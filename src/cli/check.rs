@@ -118,23 +118,14 @@ fn as_json(mistake: &Diagnostic) -> Mistake<'_> {
 /// A mistake with its line and a caret, as compilers show it.
 fn render(mistake: &Diagnostic, coloured: bool) -> String {
     let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-    let mark = mistake.mark;
-    let from = byte_of(&mistake.excerpt, mark.column);
-    let length = mark.end.saturating_sub(mark.start).max(1);
-    let to = (from + length).min(mistake.excerpt.len().max(from));
-    let to = (to..=mistake.excerpt.len()).find(|at| mistake.excerpt.is_char_boundary(*at));
     let snippet = Snippet::source(mistake.excerpt.as_str())
-        .line_start(mark.line)
+        .line_start(mistake.mark.line)
         .path(&*mistake.file)
-        .annotation(AnnotationKind::Primary.span(from..to.unwrap_or(from)));
+        .annotation(AnnotationKind::Primary.span(mistake.span.clone()));
     let mut group: Group<'_> =
         Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
     if let Some(remedy) = &mistake.remedy {
         group = group.element(Level::HELP.message(remedy.as_str()));
     }
     renderer.render(&[group])
-}
-
-fn byte_of(line: &str, column: usize) -> usize {
-    line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(at, _)| at)
 }

@@ -73,6 +73,7 @@ pub fn file(path: &Path) -> Result<SourceFile, Box<Diagnostic>> {
             message: format!("cannot be read: {error}"),
             remedy: None,
             excerpt: String::new(),
+            span: 0..0,
         })),
     }
 }
