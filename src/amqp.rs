@@ -20,6 +20,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::dial::{Claim, Dialer, Wire};
 pub use self::hello::{Hello, Stranger};
+use crate::config::exchange::in_the_clear;
 use crate::config::secret::{Secret, SecretError};
 use crate::config::tls::Tls;
 use crate::event::Digest;
@@ -48,9 +49,9 @@ pub enum AccessError {
     /// The URL is none. Neither it nor what others say of it is quoted: it holds a password.
     #[error("the url is not an AMQP url: {0}")]
     Url(&'static str),
-    /// Certificates would be of no use.
-    #[error("`tls` is for an `amqps://` url, and this one is `amqp://`")]
-    Plain,
+    /// It must not be reached without encryption.
+    #[error("{0}; write `amqps://`, or `tls: none` where all on the way are trusted")]
+    Clear(&'static str),
     /// A certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -106,20 +107,22 @@ fn read(
 ) -> Result<(AMQPUri, Option<Material>, Digest), AccessError> {
     let mut sum = Sha256::new();
     let text = url.resolve_into(base, &mut sum)?;
-    let mut uri = parse(&text)?;
+    let (mut uri, password) = parse(&text)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT);
     let material = match uri.scheme {
         AMQPScheme::AMQPS => Some(Material::read(tls, base)?),
-        AMQPScheme::AMQP if *tls != Tls::default() => return Err(AccessError::Plain),
-        AMQPScheme::AMQP => None,
+        AMQPScheme::AMQP => match in_the_clear(&uri.authority.host, password, tls) {
+            Some(why) => return Err(AccessError::Clear(why)),
+            None => None,
+        },
     };
     sum.update(material.as_ref().map_or([0; 32], |material| material.stamp().0));
     Ok((uri, material, Digest(sum.finalize().into())))
 }
 
-/// The parts of a URL. The library takes an IPv6 address, or no host, for this machine: user and
+/// The parts of a URL, and whether it holds a password. The library takes an IPv6 address, or no host, for this machine: user and
 /// password would be shown to whoever listens here.
-fn parse(text: &str) -> Result<AMQPUri, AccessError> {
+fn parse(text: &str) -> Result<(AMQPUri, bool), AccessError> {
     let mut uri: AMQPUri = text.parse().map_err(|_| AccessError::Url(EXPECTED))?;
     let url = Url::parse(text).map_err(|_| AccessError::Url(EXPECTED))?;
     let host = url.host_str().unwrap_or_default();
@@ -129,7 +132,7 @@ fn parse(text: &str) -> Result<AMQPUri, AccessError> {
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         uri.authority.host = address.to_owned();
     }
-    Ok(uri)
+    Ok((uri, url.password().is_some()))
 }
 
 /// Waits until URL or certificates are others than those of `stamp`, and usable; returns their
@@ -198,7 +201,21 @@ mod tests {
     use super::*;
 
     fn reached(url: &str) -> Result<Access, AccessError> {
-        access(&Secret::Plain(url.to_owned()), &Tls::default(), None, Path::new("."))
+        let tls = Tls { none: true, ..Tls::default() };
+        access(&Secret::Plain(url.to_owned()), &tls, None, Path::new("."))
+    }
+
+    #[tokio::test]
+    async fn a_url_that_would_show_its_password_is_not_used_wherever_it_comes_from() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("url"), "amqp://vms:geheim@192.0.2.7/%2f").unwrap();
+        let url = Secret::File("url".to_owned());
+        let none = Tls { none: true, ..Tls::default() };
+        let said = access(&url, &Tls::default(), None, folder.path()).unwrap_err().to_string();
+        assert!(said.contains("would show the password") && !said.contains("geheim"), "{said}");
+        assert!(access(&url, &none, None, folder.path()).is_ok());
+        std::fs::write(folder.path().join("url"), "amqp://vms:geheim@127.0.0.1/%2f").unwrap();
+        assert!(access(&url, &Tls::default(), None, folder.path()).is_ok());
     }
 
     #[tokio::test]

@@ -91,6 +91,19 @@ fn check_says_all_that_is_wrong_and_where() {
 }
 
 #[test]
+fn no_command_shows_a_secret_of_a_file_with_mistakes() {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/check/secrets");
+    for arguments in [&["check"][..], &["check", "--json"], &["run"], &["doctor"], &["try", "-"]] {
+        let said = waybill(&case, arguments);
+        assert_eq!(said.code, Some(1), "{arguments:?}: {}", said.err);
+        let said = format!("{}{}", said.out, said.err);
+        // A file that is named `geheim` is no secret.
+        let said = said.replace("file: geheim", "");
+        assert!(said.contains("pasword") && !said.contains("geheim"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
 fn ten_mistakes_in_three_files_are_ten_lines_of_json() {
     let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/check/ten-mistakes");
     let said = waybill(&case, &["check", "--json", "waybill.yaml"]);

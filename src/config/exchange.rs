@@ -2,7 +2,7 @@
 
 use crate::config::routing_key::RoutingKey;
 use crate::config::secret::Secret;
-use crate::config::tls::{self, Tls};
+use crate::config::tls::{self, Clear, Tls};
 use crate::config::{OnDoubt, expect, read};
 use crate::diagnostic::Problems;
 use crate::yaml::Fields;
@@ -55,10 +55,35 @@ pub enum Mode {
     Binary,
 }
 
+/// Why a broker must not be reached over `amqp://`, if so. The host stands without brackets.
+pub fn in_the_clear(host: &str, password: bool, tls: &Tls) -> Option<&'static str> {
+    tls.in_the_clear(host, password).map(|clear| match clear {
+        Clear::Certificates => "`tls` is for an `amqps://` url, and this one is `amqp://`",
+        Clear::Login => "`amqp://` would show the password to everybody on the way",
+    })
+}
+
+/// Reads how a broker is reached. A url that is written in the file is looked at here, any other
+/// when it is used.
+pub(super) fn access(fields: &mut Fields<'_>, problems: &mut Problems) -> (Option<Secret>, Tls) {
+    let place = fields.required("url", problems);
+    let url = place.and_then(|node| read::secret(node, "url", problems));
+    let tls = tls::client(fields.optional("tls"), problems);
+    if let (Some(node), Some(Secret::Plain(text))) = (place, &url)
+        && let Some((login, host)) = tls::plain(text, "amqp")
+        && let Some(why) = in_the_clear(host, login.is_some_and(|it| it.contains(':')), &tls)
+    {
+        problems.advise(node.mark, format!("url: {why}"), CLEAR_REMEDY);
+    }
+    (url, tls)
+}
+
+/// What is done about a login that would be seen.
+const CLEAR_REMEDY: &str = "use `amqps://`, or write `tls: none` where all on the way are trusted";
+
 /// Reads the keys of such a target.
 pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<AmqpTarget> {
-    let url = fields.required("url", problems).and_then(|node| read::secret(node, "url", problems));
-    let tls = tls::client(fields.optional("tls"), problems);
+    let (url, tls) = access(fields, problems);
     let expect = expect::broker(fields, problems);
     let exchange = fields.required_text("exchange", problems);
     let words = [
@@ -86,4 +111,43 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
         mode: mode.unwrap_or(Mode::Structured),
         on_doubt: on_doubt.unwrap_or(OnDoubt::Resend),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::SourceFile;
+
+    #[test]
+    fn no_password_goes_to_a_broker_in_the_clear() {
+        for (url, tls, refused) in [
+            ("amqps://vms:geheim@broker.example/%2f", "", false),
+            ("amqp://broker.example/%2f", "", false),
+            ("amqp://vms@broker.example/%2f", "", false),
+            ("amqp://vms:geheim@broker.example/%2f", "", true),
+            ("amqp://vms:geheim@10.0.0.1", "", true),
+            ("amqp://vms:geheim@[2001:db8::7]:5672", "", true),
+            ("amqp://vms:geheim@localhost.example/", "", true),
+            ("amqp://localhost:geheim@broker.example/", "", true),
+            ("amqp://vms:geheim@localhost:5672/%2f", "", false),
+            ("amqp://vms:geheim@127.0.0.1/%2f", "", false),
+            ("amqp://vms:geheim@[::1]/%2f", "", false),
+            ("amqp://vms:geheim@broker.example/%2f", ", tls: none", false),
+            ("amqp://vms@127.0.0.1/%2f", ", tls: { ca: ca.pem }", true),
+        ] {
+            let text = format!(
+                "version: 1
+agent: {{ name: test, instance: \"001\", data_dir: data }}
+sources: {{ vms: {{ type: amqp, url: \"{url}\", queue: q{tls} }} }}
+targets: {{ bus: {{ type: amqp, url: \"{url}\", exchange: x, routing_key: k{tls} }} }}
+routes: []
+"
+            );
+            let mut problems = Problems::new(SourceFile::new("waybill.yaml", text));
+            read::config(&mut problems);
+            let list = problems.into_list();
+            assert_eq!(list.len(), 2 * usize::from(refused), "{url}{tls}: {list:#?}");
+            assert!(list.iter().all(|one| !one.excerpt.contains("geheim")), "{list:#?}");
+        }
+    }
 }

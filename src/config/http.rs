@@ -1,6 +1,5 @@
 //! A URL that takes documents: the keys of a target of `type: http`.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use waybill_parsers::Path;
@@ -8,7 +7,7 @@ use waybill_parsers::Path;
 use crate::config::expect::{self, Expect};
 use crate::config::path_template::PathTemplate;
 use crate::config::secret::Secret;
-use crate::config::tls::{self, Tls};
+use crate::config::tls::{self, Clear, Tls};
 use crate::config::{OnDoubt, read, unit};
 use crate::diagnostic::{Mark, Problems};
 use crate::yaml::{self, Fields, Node};
@@ -157,8 +156,8 @@ pub(super) fn target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option
     let reference = fields.optional("reference").and_then(|node| extract(node, problems));
     let error = fields.optional("error").and_then(|node| extract(node, problems));
     if let (Some(node), Some(Secret::Plain(text))) = (place, &url)
-        && let Some(host) = host_in_the_clear(text)
-        && let Some(why) = in_the_clear(host, auth.is_some(), tls != Tls::default())
+        && let Some((_, host)) = tls::plain(text, "http")
+        && let Some(why) = in_the_clear(host, auth.is_some(), &tls)
     {
         problems.advise(node.mark, format!("url: {why}"), "use `https://`");
     }
@@ -197,26 +196,12 @@ fn url(node: &Node, problems: &mut Problems) -> Option<Secret> {
     Some(secret)
 }
 
-/// The host of an `http://` url.
-fn host_in_the_clear(url: &str) -> Option<&str> {
-    let authority = url.strip_prefix("http://")?.split(['/', '?', '#']).next()?;
-    match authority.strip_prefix('[') {
-        Some(rest) => rest.split(']').next(),
-        None => authority.split(':').next(),
-    }
-}
-
-/// Why a target must not be reached over `http://`, if so. The host stands without brackets. What
-/// stays on this machine passes nobody.
-pub fn in_the_clear(host: &str, auth: bool, tls: bool) -> Option<&'static str> {
-    let here = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
-    if tls {
-        Some("`tls` is for an `https://` url, and this one is `http://`")
-    } else if auth && !here {
-        Some("`auth` over `http://` would show the credential to everybody on the way")
-    } else {
-        None
-    }
+/// Why a target must not be reached over `http://`, if so. The host stands without brackets.
+pub fn in_the_clear(host: &str, auth: bool, tls: &Tls) -> Option<&'static str> {
+    tls.in_the_clear(host, auth).map(|clear| match clear {
+        Clear::Certificates => "`tls` is for an `https://` url, and this one is `http://`",
+        Clear::Login => "`auth` over `http://` would show the credential to everybody on the way",
+    })
 }
 
 fn auth(node: &Node, problems: &mut Problems) -> Option<Auth> {
@@ -381,6 +366,7 @@ mod tests {
             ("http://localhost:8080/x", BEARER, false),
             ("http://127.0.0.9/", BEARER, false),
             ("http://[::1]:80", BEARER, false),
+            ("http://erp.example/x", "tls: none, auth: { bearer: { file: token } }", false),
             ("http://localhost/", TLS, true),
             ("http://erp.example/", TLS, true),
         ] {

@@ -8,7 +8,7 @@ use crate::config::secret::Secret;
 use crate::config::{
     Agent, Amqp, Config, Declare, EventPaths, FileTarget, Journal, NameTemplate, OnDead, OnFailed,
     Reload, Retry, Route, Source, SourceFormat, SourceKind, Target, TargetKind, exchange, expect,
-    folder, format, http as http_target, limits, listen, tls, unit,
+    folder, format, http as http_target, limits, listen, unit,
 };
 use crate::diagnostic::{Mark, Problems, Spanned};
 use crate::yaml::{self, Fields, Node};
@@ -147,8 +147,7 @@ fn source(name: &Spanned<String>, node: &Node, problems: &mut Problems) -> Optio
 }
 
 fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
-    let url = fields.required("url", problems).and_then(|node| secret(node, "url", problems));
-    let tls = tls::client(fields.optional("tls"), problems);
+    let (url, tls) = exchange::access(fields, problems);
     let expect = expect::broker(fields, problems);
     let queue = fields.required_text("queue", problems);
     let words =

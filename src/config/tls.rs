@@ -1,5 +1,7 @@
 //! Which certificates a connection shows and which it believes: the keys of `tls:`.
 
+use std::net::IpAddr;
+
 use crate::diagnostic::{Problems, Spanned};
 use crate::yaml::{Fields, Node};
 
@@ -11,6 +13,48 @@ pub struct Tls {
     pub ca: Option<String>,
     /// Our own certificate and its key.
     pub identity: Option<Identity>,
+    /// `tls: none`: whoever wrote it accepts that a login is seen on the way.
+    pub none: bool,
+}
+
+/// What is wrong with a connection that is not encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clear {
+    /// Its certificates would be of no use.
+    Certificates,
+    /// It would show a login.
+    Login,
+}
+
+impl Tls {
+    /// Why a connection to that host must not be made without encryption, if so. The host stands
+    /// without brackets. What stays on this machine passes nobody.
+    pub fn in_the_clear(&self, host: &str, login: bool) -> Option<Clear> {
+        let here = host == "localhost" || host.parse().is_ok_and(|host: IpAddr| host.is_loopback());
+        if self.ca.is_some() || self.identity.is_some() {
+            Some(Clear::Certificates)
+        } else if login && !here && !self.none {
+            Some(Clear::Login)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a url as written says of a connection that is not encrypted: its user and password as one,
+/// and its host without brackets; `None` where it is another scheme.
+pub(super) fn plain<'t>(url: &'t str, scheme: &str) -> Option<(Option<&'t str>, &'t str)> {
+    let rest = url.strip_prefix(scheme)?.strip_prefix("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let (login, host) = match authority.rsplit_once('@') {
+        Some((login, host)) => (Some(login), host),
+        None => (None, authority),
+    };
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => host.split(':').next(),
+    };
+    Some((login, host?))
 }
 
 /// A certificate with its key, as files.
@@ -45,13 +89,16 @@ pub(super) fn server(node: &Node, problems: &mut Problems) -> Option<ServerTls> 
 
 /// Reads `tls:` of a connection that we open.
 pub(super) fn client(node: Option<&Node>, problems: &mut Problems) -> Tls {
+    if node.and_then(Node::text) == Some("none") {
+        return Tls { none: true, ..Tls::default() };
+    }
     let Some(mut fields) = node.and_then(|node| Fields::of(node, "tls", problems)) else {
         return Tls::default();
     };
     let ca = fields.text("ca", problems).map(|path| path.value);
     let identity = identity(&mut fields, problems);
     fields.finish(problems);
-    Tls { ca, identity }
+    Tls { ca, identity, none: false }
 }
 
 fn identity(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Identity> {

@@ -15,7 +15,6 @@ use sha2::{Digest as _, Sha256};
 use crate::config::expect::Expect;
 use crate::config::http::{Auth, Extract, HttpTarget, Meaning, Timeouts, in_the_clear};
 use crate::config::secret::{Secret, SecretError};
-use crate::config::tls::Tls;
 use crate::event::Digest;
 use crate::target::http::answer;
 use crate::target::http::identity::Identity;
@@ -104,8 +103,7 @@ impl Materials {
         }
         if url.scheme() == "http" {
             let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-            let tls = config.tls != Tls::default();
-            if let Some(why) = in_the_clear(host, config.auth.is_some(), tls) {
+            if let Some(why) = in_the_clear(host, config.auth.is_some(), &config.tls) {
                 return Err(SessionError::Clear(why));
             }
         }
