@@ -175,6 +175,14 @@ fn listener(part: &mut Part<'_>, tls: &ServerTls, base: &Path, now: Timestamp) {
             if let Some(ends) = served.ends {
                 ends_at(part, "certificate", ends, now);
             }
+            // Lists are renewed every few days: one that is due soon is no news.
+            if let Some(due) = served.list_ends {
+                let remedy = "renew the list; until then no client of its authority is let in";
+                match due > now {
+                    true => part.ok("revocation list", format!("due for renewal at {due}")),
+                    false => part.fail("revocation list", format!("was due at {due}"), remedy),
+                }
+            }
         }
         Err(troubles) => {
             let remedy =

@@ -4,6 +4,7 @@
 //! Files are read as they are now; whoever keeps a connection compares [`Material::stamp`] with
 //! that of the files he connected with, and connects anew when a certificate was rotated.
 
+mod clients;
 pub mod expiry;
 pub mod look;
 pub mod server;
@@ -39,6 +40,14 @@ pub enum TlsError {
         path: PathBuf,
         /// What is expected.
         what: &'static str,
+    },
+    /// A revocation list cannot be used.
+    #[error("{path}: revocation list: {error}")]
+    Revocation {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: webpki::Error,
     },
     /// Certificate and key do not belong together, or are of a kind that is not known.
     #[error("{path}: {error}")]

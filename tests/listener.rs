@@ -34,7 +34,7 @@ use waybill::http::{Answer, Handler, Limits, Listener, Server, serve};
 use waybill::metrics::Metrics;
 use waybill::tls::provider;
 
-use pki::{Authority, Certificate};
+use pki::{Authority, Certificate, San, Says};
 use watchers::{Prometheus, free_address, is_installed, until};
 
 const FAR: &str = "20991231235959Z";
@@ -100,8 +100,13 @@ routes: []
 
     /// What the doctor says of the port.
     fn doctor(&self) -> (String, String) {
+        self.finding("certificate")
+    }
+
+    fn finding(&self, check: &str) -> (String, String) {
         let (_, said) = self.say(&["doctor", "--json"]);
-        let finding = said.iter().find(|one| one["part"] == "http").unwrap();
+        let of = |one: &&Value| one["part"] == "http" && one["check"] == check;
+        let finding = said.iter().find(of).unwrap();
         let text = |key: &str| finding[key].as_str().unwrap().to_owned();
         (text("result"), text("found"))
     }
@@ -261,6 +266,103 @@ async fn metrics_are_for_clients_with_a_certificate_and_probes_need_none() {
     assert_eq!(site.status(&known, "/metrics").await, None);
 }
 
+#[tokio::test]
+async fn a_client_is_known_by_a_name_of_its_certificate_letter_by_letter() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let names = "client_names: [prometheus.example, xn--bcher-kva.example, \"spiffe://example/p\"]";
+    let site = Site::new(&format!("{ASKING}, {names}"));
+    site.show(&ours.issue("waybill", FAR));
+    site.write("clients.pem", &clients.pem);
+    let _agent = site.start().await;
+    let good: &[&[San<'_>]] = &[
+        &[San::Dns(b"prometheus.example")],
+        &[San::Dns(b"PROMETHEUS.example")],
+        &[San::Dns(b"other.example"), San::Dns(b"prometheus.example")],
+        &[San::Dns(b"xn--bcher-kva.example")],
+        &[San::Uri("spiffe://example/p")],
+    ];
+    let bad: &[&[San<'_>]] = &[
+        &[San::Dns(b"other.example")],
+        &[San::Dns(b"*.example")],
+        &[San::Dns(b"prometheus.example.evil.example")],
+        &[San::Dns(b"evil.prometheus.example")],
+        &[San::Dns(b"prometheus.example\0.evil.example")],
+        &[San::Dns(b"prometheus.example\0")],
+        &[San::Dns("b\u{fc}cher.example".as_bytes())],
+        &[San::Uri("spiffe://example/P")],
+        &[San::Uri("spiffe://example/p/q")],
+        &[San::Uri("prometheus.example/")],
+        &[San::Address([127, 0, 0, 1])],
+        &[],
+    ];
+    for (names, known) in good.iter().map(|it| (it, true)).chain(bad.iter().map(|it| (it, false))) {
+        // What the common name says counts for nothing.
+        let own = clients.certify(Says::name("prometheus.example"), names);
+        let status = site.status(&client(&ours, Some(&own)), "/metrics").await;
+        assert_eq!(status, known.then_some(StatusCode::OK), "{names:?}");
+    }
+    // Probes have no certificate and no name.
+    assert_eq!(site.status(&client(&ours, None), "/healthz").await, Some(StatusCode::OK));
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_kept_out_and_a_list_that_is_not_renewed_keeps_all_out() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let site = Site::new(&format!("{ASKING}, client_crl: revoked.pem"));
+    site.show(&ours.issue("waybill", FAR));
+    site.write("clients.pem", &clients.pem);
+    let (one, two) = (clients.issue("one", FAR), clients.issue("two", FAR));
+    let old = "20200101000000Z";
+    let expired = clients.certify(Says { to: old, ..Says::name("old") }, &[]);
+    let early = clients.certify(Says { from: "20980101000000Z", ..Says::name("early") }, &[]);
+    site.write("revoked.pem", &clients.revoke(&[&one], FAR));
+    let _agent = site.start().await;
+    let status = async |own: &Certificate| site.status(&client(&ours, Some(own)), "/metrics").await;
+    assert_eq!((status(&one).await, status(&two).await), (None, Some(StatusCode::OK)));
+    assert_eq!((status(&expired).await, status(&early).await), (None, None));
+    // Taken over as certificates are.
+    let until = async |own: &Certificate, known: Option<StatusCode>| {
+        let asked = Instant::now();
+        while status(own).await != known {
+            assert!(asked.elapsed() < Duration::from_secs(20), "never {known:?}");
+        }
+    };
+    site.write("revoked.pem", &clients.revoke(&[&two], FAR));
+    until(&two, None).await;
+    assert_eq!(status(&one).await, Some(StatusCode::OK));
+    // A list of another authority says nothing of ours.
+    site.write("revoked.pem", &Authority::new("others").revoke(&[], FAR));
+    until(&one, None).await;
+    site.write("revoked.pem", &clients.revoke(&[], FAR));
+    until(&two, Some(StatusCode::OK)).await;
+    site.write("revoked.pem", &clients.revoke(&[], "20210101000000Z"));
+    until(&two, None).await;
+    assert_eq!(site.status(&client(&ours, None), "/healthz").await, Some(StatusCode::OK));
+    assert!(site.finding("revocation list").1.contains("was due at 2021-01-01T00:00:00Z"));
+}
+
+#[test]
+fn a_revocation_list_that_is_none_is_named_where_it_is_written() {
+    let (ours, clients) = (Authority::new("ours"), Authority::new("clients"));
+    let site = Site::new(&format!("{ASKING}, client_crl: revoked.pem"));
+    site.show(&ours.issue("waybill", FAR));
+    site.write("clients.pem", &clients.pem);
+    let nonsense = "-----BEGIN X509 CRL-----\nMAA=\n-----END X509 CRL-----\n";
+    for (text, words) in [
+        ("", "no revocation list in PEM form is in it"),
+        (&clients.pem, "no revocation list in PEM form is in it"),
+        (nonsense, "revocation list: "),
+    ] {
+        site.write("revoked.pem", text);
+        let (code, said) = site.say(&["check", "--json"]);
+        let message = said[0]["message"].as_str().unwrap();
+        assert!(code == Some(1) && message.contains(words), "{said:?}");
+        assert_eq!((said.len(), said[0]["line"].as_u64()), (1, Some(5)));
+    }
+    site.write("revoked.pem", &clients.revoke(&[], FAR));
+    assert_eq!(site.say(&["check", "--json"]), (Some(0), Vec::new()));
+}
+
 /// Scrapes until it is told to stop; how often, and the first failure.
 fn scraping(
     site: &Site,
@@ -388,7 +490,13 @@ async fn who_does_not_finish_his_handshake_is_not_waited_for() {
     fs::write(folder.path().join("cert.pem"), &own.pem).unwrap();
     fs::write(folder.path().join("key.pem"), &own.key).unwrap();
     let name = |name: &str| Spanned { value: name.to_owned(), mark: Mark::default() };
-    let tls = ServerTls { cert: name("cert.pem"), key: name("key.pem"), client_ca: None };
+    let tls = ServerTls {
+        cert: name("cert.pem"),
+        key: name("key.pem"),
+        client_ca: None,
+        client_names: Vec::new(),
+        client_crl: None,
+    };
     let (door, _keeper) = Door::new(tls, folder.path().to_owned());
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

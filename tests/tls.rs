@@ -9,6 +9,8 @@ mod pki;
 mod support;
 
 use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 use waybill::delivery::State;
 use waybill::tls::{expiry, provider};
 
-use pki::{Authority, Certificate};
+use pki::{Authority, Certificate, San, Says};
 use support::{Reply, Seen, Service, World, of, target, until};
 
 const FAR: &str = "20991231235959Z";
@@ -91,6 +93,87 @@ async fn whom_we_do_not_trust_gets_nothing_and_it_is_no_doubt() {
     write(&world, &theirs, &ours.issue("waybill", FAR));
     world.until_state(id, State::Delivered).await;
     running.stop().await;
+}
+
+#[tokio::test]
+async fn a_certificate_that_proves_nothing_is_refused_and_named() {
+    const HERE: [San<'_>; 1] = [San::Dns(b"localhost")];
+    let (theirs, says) = (Authority::new("servers"), Says::name("localhost"));
+    let of = |says, names: &[San<'_>]| theirs.certify(says, names);
+    for (own, why) in [
+        (Certificate::self_signed("localhost"), "UnknownIssuer"),
+        // Another authority of the same name.
+        (Authority::new("servers").issue("localhost", FAR), "BadSignature"),
+        (of(says, &[San::Dns(b"other.example")]), "not valid for name \"localhost\""),
+        // The common name says localhost.
+        (of(says, &[]), "not valid for name \"localhost\""),
+        (of(says, &[San::Dns(b"localhost\0.example")]), "not valid for name \"localhost\""),
+        (of(says, &[San::Dns(b"*")]), "not valid for name \"localhost\""),
+        (of(Says { to: "20210101000000Z", ..says }, &HERE), "certificate expired"),
+        (of(Says { from: "20980101000000Z", ..says }, &HERE), "certificate not valid yet"),
+        (of(Says { sha1: true, ..says }, &HERE), "UnsupportedSignatureAlgorithm"),
+    ] {
+        let (_keep, tls) = watch::channel(server(&own, None));
+        let service = Service::start_tls(tls, |_| Reply::Status(200)).await;
+        let mut world = secure(&service, "dedupes: none, tls: { ca: ca.pem }");
+        std::fs::write(world.path("ca.pem"), &theirs.pem).unwrap();
+        let id = world.due("a", "x").await;
+        let running = world.start();
+        let said =
+            || world.metrics.reasons.of("target erp").map_or_else(String::new, |it| it.detail);
+        until("it says why", || async { said().contains("certificate") }).await;
+        assert!(said().contains(why), "{why}: {}", said());
+        assert_eq!((service.count(), world.attempts(id), world.state(id)), (0, 0, State::Due));
+        running.stop().await;
+    }
+}
+
+/// A server with an RSA key of so many bits that openssl made, and its authority.
+fn rsa(folder: &Path, bits: &str, port: u16) -> Child {
+    let openssl = |words: &str| {
+        let mut command = Command::new("openssl");
+        command.args(words.split(' ')).current_dir(folder);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let subject = "-subj /CN=ca -days 30 -addext basicConstraints=critical,CA:TRUE";
+    let authority =
+        format!("req -x509 -newkey rsa:{bits} -nodes {subject} -keyout ca.key -out ca.pem");
+    let names = "-subj /CN=localhost -days 30 -addext subjectAltName=DNS:localhost";
+    let names =
+        format!("{names} -addext basicConstraints=critical,CA:FALSE -CA ca.pem -CAkey ca.key");
+    let own = format!("req -x509 -newkey rsa:{bits} -nodes {names} -keyout own.key -out own.pem");
+    for words in [authority, own] {
+        assert!(openssl(&words).status().unwrap().success(), "openssl {words}");
+    }
+    let accept = format!("s_server -accept {port} -cert own.pem -key own.key -www -quiet");
+    openssl(&format!("{accept} -cipher ALL:@SECLEVEL=0")).spawn().unwrap()
+}
+
+#[tokio::test]
+async fn a_short_key_is_refused_and_a_long_one_is_not() {
+    if Command::new("openssl").arg("version").output().is_err() {
+        assert!(std::env::var_os("WAYBILL_TEST_REQUIRED").is_none(), "openssl is missing");
+        return;
+    }
+    for (bits, why) in [("1024", "certificate"), ("2048", "")] {
+        let folder = tempfile::tempdir().unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+        let mut server = rsa(folder.path(), bits, port);
+        let url = format!("https://localhost:{port}");
+        let mut world = of(target(&url, "dedupes: none, tls: { ca: ca.pem }"));
+        std::fs::copy(folder.path().join("ca.pem"), world.path("ca.pem")).unwrap();
+        let id = world.due("a", "x").await;
+        let running = world.start();
+        let said =
+            || world.metrics.reasons.of("target erp").map_or_else(String::new, |it| it.detail);
+        let attempted = || world.attempts(id) > 0 || world.state(id) != State::Due;
+        until("an answer", || async { said().contains("certificate") || attempted() }).await;
+        assert!(said().contains(why) && attempted() == (bits == "2048"), "{bits}: {}", said());
+        running.stop().await;
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
 }
 
 #[tokio::test]
@@ -234,5 +317,17 @@ fn when_a_certificate_ends_is_read_from_it() {
     for cut in 0..200 {
         let der = certificates(&far.pem).remove(0);
         assert_eq!(expiry::not_after(&der[..cut]), None);
+    }
+}
+
+#[test]
+fn when_a_revocation_list_is_due_is_read_from_it() {
+    let authority = Authority::new("clients");
+    let pem = authority.revoke(&[&authority.issue("one", FAR)], "20270102030405Z");
+    let list = rustls::pki_types::CertificateRevocationListDer::from_pem_slice(pem.as_bytes());
+    let list = list.unwrap();
+    assert_eq!(expiry::next_update(&list).unwrap().to_string(), "2027-01-02T03:04:05Z");
+    for cut in 0..60 {
+        assert_eq!(expiry::next_update(&list[..cut]), None);
     }
 }

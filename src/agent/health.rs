@@ -26,6 +26,9 @@ const CERTIFICATES: u32 = 30;
 /// What the certificate of `http:` is called beside `source/NAME` and `target/NAME`.
 const LISTENER: &str = "http";
 
+/// The same of its revocation lists.
+const REVOCATIONS: &str = "http/crl";
+
 /// What health is made of.
 #[derive(Debug)]
 pub(super) struct Health {
@@ -223,6 +226,9 @@ impl Health {
         }
         // Before the journal is asked, which may be what the decision waits for.
         self.metrics.decision_age_seconds.set(self.decision_age().as_secs_f64());
+        if let Some(ends) = self.door.as_ref().and_then(|door| door.list_ends()) {
+            self.ends_at(REVOCATIONS, ends);
+        }
         let sizes = self.journal.sizes()?;
         self.metrics.journal_bytes.set(sizes.database as i64);
         self.metrics.journal_wal_bytes.set(sizes.wal as i64);

@@ -84,6 +84,15 @@ mod tests {
         let tls = listen(text).0.unwrap().tls.unwrap();
         assert_eq!((tls.cert.mark.line, tls.cert.mark.column, tls.cert.value), (2, 14, "a".into()));
         assert_eq!(tls.client_ca.unwrap().value, "c");
+        let names = "client_names: [prometheus.example, \"spiffe://example.org/prometheus\"]";
+        let text = text.replace("client_ca: c", &format!("client_ca: c, {names}, client_crl: d"));
+        let tls = listen(&text).0.unwrap().tls.unwrap();
+        assert_eq!((tls.client_names.len(), tls.client_crl.unwrap().value), (2, "d".into()));
+        for wrong in ["*.example", "b\u{fc}cher.example", "a b", ""] {
+            let text = text.replace("prometheus.example", &format!("\"{wrong}\""));
+            assert_eq!(listen(&text).1.len(), 1, "{wrong}: {:?}", listen(&text).1);
+        }
+        assert_eq!(listen(&text.replace("client_ca: c, ", "")).1.len(), 1);
         let (listen, problems) = listen(&text.replace("key: b", "ky: b").replace("9464", "http"));
         assert!(listen.is_none());
         for part in ["`key` is missing", "did you mean `key`?", "not an address"] {

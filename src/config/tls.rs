@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::diagnostic::{Problems, Spanned};
-use crate::yaml::{Fields, Node};
+use crate::yaml::{self, Fields, Node};
 
 /// The files of a connection that we open. All of them are read again when they change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,6 +75,10 @@ pub struct ServerTls {
     pub key: Spanned<String>,
     /// The authorities whose clients may see everything. Without them nobody is asked who he is.
     pub client_ca: Option<Spanned<String>>,
+    /// Names, one of which a client's certificate has to bear; without any, every one does.
+    pub client_names: Vec<String>,
+    /// Revocation lists of the authorities.
+    pub client_crl: Option<Spanned<String>>,
 }
 
 /// Reads `tls:` of a port that we listen on.
@@ -83,8 +87,36 @@ pub(super) fn server(node: &Node, problems: &mut Problems) -> Option<ServerTls> 
     let cert = fields.required_text("cert", problems);
     let key = fields.required_text("key", problems);
     let client_ca = fields.text("client_ca", problems);
+    let names = fields.optional("client_names");
+    let client_crl = fields.text("client_crl", problems);
+    if client_ca.is_none() && (names.is_some() || client_crl.is_some()) {
+        let text = "tls: `client_names` and `client_crl` are for clients of `client_ca`";
+        problems.add(fields.mark(), text);
+    }
     fields.finish(problems);
-    Some(ServerTls { cert: cert?, key: key?, client_ca })
+    let client_names = names.map_or_else(Vec::new, |node| client_names(node, problems));
+    Some(ServerTls { cert: cert?, key: key?, client_ca, client_names, client_crl })
+}
+
+/// Names as they stand in certificates.
+fn client_names(node: &Node, problems: &mut Problems) -> Vec<String> {
+    let mut names = Vec::new();
+    for item in yaml::items(node) {
+        let Some(name) = yaml::text(item, "client_names", problems) else { continue };
+        let dns = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
+        let uri = name.value.contains("://") && name.value.chars().all(|c| c.is_ascii_graphic());
+        if uri || !name.value.is_empty() && name.value.chars().all(dns) {
+            names.push(name.value);
+        } else {
+            let remedy = "write a DNS name without `*`, international ones as `xn--...`, or a URI \
+                          such as `spiffe://example.org/prometheus`";
+            problems.advise(name.mark, "client_names: no name of a client", remedy);
+        }
+    }
+    if names.is_empty() && problems.is_empty() {
+        problems.add(node.mark, "client_names: nobody would be let in");
+    }
+    names
 }
 
 /// Reads `tls:` of a connection that we open.

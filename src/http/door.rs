@@ -83,6 +83,11 @@ impl Door {
         self.served.borrow().as_ref()?.ends
     }
 
+    /// When the first of the revocation lists in force is due for renewal.
+    pub fn list_ends(&self) -> Option<Timestamp> {
+        self.served.borrow().as_ref()?.list_ends
+    }
+
     /// Lets one connection in.
     pub(super) async fn admit<S>(
         self: Arc<Self>,

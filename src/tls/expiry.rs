@@ -1,4 +1,5 @@
-//! When certificates end: the one field of X.509 that is to be known of them. Pure.
+//! When certificates end, and revocation lists: the one field of X.509 that is to be known of them.
+//! Pure.
 //!
 //! `Certificate { TBSCertificate { [0] version, serial, algorithm, issuer, validity { from, to } } }`
 //! in DER: five values are passed over and one is read, which needs no library.
@@ -9,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+const INTEGER: u8 = 0x02;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -29,6 +31,19 @@ pub fn not_after(der: &[u8]) -> Option<Timestamp> {
     }
     let (_, validity, _) = value(rest).filter(|(tag, ..)| *tag == SEQUENCE)?;
     let (tag, to, _) = value(value(validity)?.2)?;
+    time(tag, std::str::from_utf8(to).ok()?)
+}
+
+/// When a revocation list is due for renewal: `CertificateList { TBSCertList { version, algorithm,
+/// issuer, this update, next update } }`; the version may be left out.
+pub fn next_update(der: &[u8]) -> Option<Timestamp> {
+    let (_, list, _) = value(der).filter(|(tag, ..)| *tag == SEQUENCE)?;
+    let (_, mut rest, _) = value(list).filter(|(tag, ..)| *tag == SEQUENCE)?;
+    let passed = 3 + usize::from(rest.first() == Some(&INTEGER));
+    for _ in 0..passed {
+        rest = value(rest)?.2;
+    }
+    let (tag, to, _) = value(rest)?;
     time(tag, std::str::from_utf8(to).ok()?)
 }
 

@@ -4,14 +4,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
 use rustls::{RootCertStore, ServerConfig};
 use sha2::{Digest as _, Sha256};
 
 use crate::config::tls::ServerTls;
 use crate::diagnostic::{Mark, Spanned};
 use crate::event::Digest;
+use crate::tls::clients::Clients;
 use crate::tls::{TlsError, certificates_of, expiry, file, key_of, provider};
 
 /// The one protocol that we speak.
@@ -35,6 +37,9 @@ pub struct Served {
     pub stamp: Digest,
     /// When the first of our certificates ends.
     pub ends: Option<Timestamp>,
+    /// When the first of the revocation lists is due for renewal; from then on no client of its
+    /// authority is let in.
+    pub list_ends: Option<Timestamp>,
     /// Whether clients are asked who they are.
     pub asks: bool,
 }
@@ -46,16 +51,21 @@ impl Served {
         let chain = reader.read(&tls.cert, certificates_of);
         let key = reader.read(&tls.key, key_of);
         let clients = tls.client_ca.as_ref().map(|ca| reader.read(ca, authorities));
+        let revoked = tls.client_crl.as_ref().map(|list| reader.read(list, revocations));
         let Reader { sum, mut troubles, .. } = reader;
         let (Some(chain), Some(key)) = (chain, key) else { return Err(troubles) };
         let ends = chain.iter().filter_map(|certificate| expiry::not_after(certificate)).min();
         let asks = clients.is_some();
+        let revoked = revoked.flatten().unwrap_or_default();
+        let list_ends = revoked.iter().filter_map(|list| expiry::next_update(list)).min();
+        let names = tls.client_names.clone();
+        let clients = clients.flatten().map(|authorities| Clients { authorities, revoked, names });
         // Also where the authorities cannot be used: certificate and key may not match either.
-        let config = config((chain, key), clients.flatten(), &base.join(&tls.cert.value));
+        let config = config((chain, key), clients, &base.join(&tls.cert.value));
         match config {
             Ok(config) if troubles.is_empty() => {
                 let stamp = Digest(sum.finalize().into());
-                Ok(Self { config: Arc::new(config), stamp, ends, asks })
+                Ok(Self { config: Arc::new(config), stamp, ends, list_ends, asks })
             }
             Ok(_) => Err(troubles),
             Err(error) => {
@@ -90,11 +100,9 @@ impl Reader<'_> {
 
 type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
 
-/// Who shows no certificate is let in, for probes have none; who shows one that is not of a known
-/// authority is not.
 fn config(
     (chain, key): Identity,
-    clients: Option<RootCertStore>,
+    clients: Option<Clients>,
     path: &Path,
 ) -> Result<ServerConfig, TlsError> {
     let builder = ServerConfig::builder_with_provider(provider())
@@ -102,13 +110,7 @@ fn config(
         .map_err(TlsError::Provider)?;
     let builder = match clients {
         None => builder.with_no_client_auth(),
-        Some(store) => {
-            let verifier = WebPkiClientVerifier::builder_with_provider(store.into(), provider());
-            let verifier = verifier.allow_unauthenticated().build();
-            let verifier = verifier
-                .map_err(|error| TlsError::Provider(rustls::Error::General(error.to_string())))?;
-            builder.with_client_cert_verifier(verifier)
-        }
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier()?),
     };
     let mut config = builder
         .with_single_cert(chain, key)
@@ -118,6 +120,20 @@ fn config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+fn revocations(
+    path: &Path,
+    text: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let read: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(text).collect();
+    let none = || TlsError::Pem { path: path.to_owned(), what: "revocation list" };
+    let lists = read.ok().filter(|lists: &Vec<_>| !lists.is_empty()).ok_or_else(none)?;
+    for list in &lists {
+        webpki::BorrowedCertRevocationList::from_der(list)
+            .map_err(|error| TlsError::Revocation { path: path.to_owned(), error })?;
+    }
+    Ok(lists)
 }
 
 fn authorities(path: &Path, text: &[u8]) -> Result<RootCertStore, TlsError> {

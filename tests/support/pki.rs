@@ -17,6 +17,8 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _
 const P256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 const EC_KEY: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 const ECDSA_SHA256: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+const ECDSA_SHA1: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
+const CRL_NUMBER: &[u8] = &[0x55, 0x1d, 0x14];
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
@@ -33,23 +35,102 @@ pub struct Authority {
 pub struct Certificate {
     pub pem: String,
     pub key: String,
+    serial: Vec<u8>,
 }
+
+/// What a certificate says beside its names.
+#[derive(Clone, Copy)]
+pub struct Says<'a> {
+    /// The common name.
+    pub name: &'a str,
+    /// `20200101000000Z`.
+    pub from: &'a str,
+    pub to: &'a str,
+    /// Signed as by SHA-1; the signature is one of SHA-256.
+    pub sha1: bool,
+}
+
+impl<'a> Says<'a> {
+    pub fn name(name: &'a str) -> Self {
+        Self { name, from: "20200101000000Z", to: "20991231235959Z", sha1: false }
+    }
+}
+
+/// A subject alternative name.
+#[derive(Clone, Copy, Debug)]
+pub enum San<'a> {
+    Dns(&'a [u8]),
+    Uri(&'a str),
+    Address([u8; 4]),
+}
+
+const HERE: [San<'static>; 2] = [San::Address([127, 0, 0, 1]), San::Dns(b"localhost")];
 
 impl Authority {
     pub fn new(name: &str) -> Self {
         let (key, _) = key_pair();
-        let signed =
-            signed(Body { name, issuer: name, to: "20991231235959Z", ca: true }, &key, &key);
+        let body = Body { says: Says::name(name), issuer: name, names: None, serial: &serial() };
+        let signed = signed(body, &key, &key);
         Self { name: name.to_owned(), pem: pem("CERTIFICATE", &signed), key }
     }
 
     /// A certificate for 127.0.0.1 and localhost, until `to` (`20991231235959Z`).
     pub fn issue(&self, name: &str, to: &str) -> Certificate {
-        let (key, document) = key_pair();
-        let body = Body { name, issuer: &self.name, to, ca: false };
-        let signed = signed(body, &key, &self.key);
-        Certificate { pem: pem("CERTIFICATE", &signed), key: pem("PRIVATE KEY", &document) }
+        self.certify(Says { to, ..Says::name(name) }, &HERE)
     }
+
+    /// A certificate for these names.
+    pub fn certify(&self, says: Says<'_>, names: &[San<'_>]) -> Certificate {
+        let ((key, document), serial) = (key_pair(), serial());
+        let body = Body { says, issuer: &self.name, names: Some(names), serial: &serial };
+        let signed = signed(body, &key, &self.key);
+        let (pem, key) = (pem("CERTIFICATE", &signed), pem("PRIVATE KEY", &document));
+        Certificate { pem, key, serial }
+    }
+
+    /// A list of what it has revoked, due for renewal at `next` (`20991231235959Z`).
+    pub fn revoke(&self, revoked: &[&Certificate], next: &str) -> String {
+        let algorithm = tlv(0x30, &[oid(ECDSA_SHA256)]);
+        let from = time("20200101000000Z");
+        let entry = |one: &&Certificate| {
+            tlv(0x30, &[tlv(0x02, std::slice::from_ref(&one.serial)), from.clone()])
+        };
+        let entries: Vec<_> = revoked.iter().map(entry).collect();
+        let number = tlv(0x30, &[oid(CRL_NUMBER), tlv(0x04, &[tlv(0x02, &[vec![1]])])]);
+        let mut parts = vec![tlv(0x02, &[vec![1]]), algorithm.clone(), name(&self.name)];
+        parts.extend([from.clone(), time(next)]);
+        if !entries.is_empty() {
+            parts.push(tlv(0x30, &entries));
+        }
+        parts.push(tlv(0xa0, &[tlv(0x30, &[number])]));
+        let list = tlv(0x30, &parts);
+        let signature = self.key.sign(&SystemRandom::new(), &list).unwrap();
+        let signature = tlv(0x03, &[[&[0], signature.as_ref()].concat()]);
+        pem("X509 CRL", &tlv(0x30, &[list, algorithm, signature]))
+    }
+}
+
+impl Certificate {
+    /// One that vouches for itself.
+    pub fn self_signed(name: &str) -> Self {
+        let ((key, document), serial) = (key_pair(), serial());
+        let body =
+            Body { says: Says::name(name), issuer: name, names: Some(&HERE), serial: &serial };
+        let signed = signed(body, &key, &key);
+        let (pem, key) = (pem("CERTIFICATE", &signed), pem("PRIVATE KEY", &document));
+        Self { pem, key, serial }
+    }
+}
+
+fn serial() -> Vec<u8> {
+    let mut serial = [0; 8];
+    ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut serial).unwrap();
+    serial[0] = 0x11;
+    serial.to_vec()
+}
+
+fn time(text: &str) -> Vec<u8> {
+    tlv(0x18, &[text.as_bytes().to_vec()])
 }
 
 fn key_pair() -> (EcdsaKeyPair, Vec<u8>) {
@@ -60,21 +141,20 @@ fn key_pair() -> (EcdsaKeyPair, Vec<u8>) {
 }
 
 struct Body<'a> {
-    name: &'a str,
+    says: Says<'a>,
     issuer: &'a str,
-    to: &'a str,
-    ca: bool,
+    /// None for an authority.
+    names: Option<&'a [San<'a>]>,
+    serial: &'a [u8],
 }
 
 fn signed(body: Body<'_>, key: &EcdsaKeyPair, signer: &EcdsaKeyPair) -> Vec<u8> {
-    let algorithm = tlv(0x30, &[oid(ECDSA_SHA256)]);
-    let mut serial = [0; 8];
-    ring::rand::SecureRandom::fill(&SystemRandom::new(), &mut serial).unwrap();
-    serial[0] = 0x11;
+    let Says { name: common, from, to, sha1 } = body.says;
+    let algorithm = tlv(0x30, &[oid(if sha1 { ECDSA_SHA1 } else { ECDSA_SHA256 })]);
     let public = [&[0], key.public_key().as_ref()].concat();
     let public = tlv(0x30, &[tlv(0x30, &[oid(EC_KEY), oid(P256)]), tlv(0x03, &[public])]);
-    let extension = match body.ca {
-        true => tlv(
+    let extension = match body.names {
+        None => tlv(
             0x30,
             &[
                 oid(BASIC_CONSTRAINTS),
@@ -82,22 +162,26 @@ fn signed(body: Body<'_>, key: &EcdsaKeyPair, signer: &EcdsaKeyPair) -> Vec<u8> 
                 tlv(0x04, &[tlv(0x30, &[tlv(0x01, &[vec![0xff]])])]),
             ],
         ),
-        false => {
-            let names = [tlv(0x87, &[vec![127, 0, 0, 1]]), tlv(0x82, &[b"localhost".to_vec()])];
+        Some(names) => {
+            let names = names.iter().map(|name| match name {
+                San::Dns(name) => tlv(0x82, &[name.to_vec()]),
+                San::Uri(name) => tlv(0x86, &[name.as_bytes().to_vec()]),
+                San::Address(address) => tlv(0x87, &[address.to_vec()]),
+            });
+            let names: Vec<_> = names.collect();
             tlv(0x30, &[oid(SUBJECT_ALT_NAME), tlv(0x04, &[tlv(0x30, &names)])])
         }
     };
-    let from = tlv(0x17, &[b"200101000000Z".to_vec()]);
-    let to = tlv(0x18, &[body.to.as_bytes().to_vec()]);
+    let (from, to) = (time(from), time(to));
     let to_be_signed = tlv(
         0x30,
         &[
             tlv(0xa0, &[tlv(0x02, &[vec![2]])]),
-            tlv(0x02, &[serial.to_vec()]),
+            tlv(0x02, &[body.serial.to_vec()]),
             algorithm.clone(),
             name(body.issuer),
             tlv(0x30, &[from, to]),
-            name(body.name),
+            name(common),
             public,
             tlv(0xa3, &[tlv(0x30, &[extension])]),
         ],
