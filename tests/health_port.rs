@@ -378,6 +378,16 @@ fn a_head_has_64_kib_and_a_hundred_fields_at_most() {
     );
 }
 
+// --- the process --------------------------------------------------------------------------------
+
+#[test]
+fn no_core_of_the_agent_is_dumped() {
+    let agent = Agent::start("");
+    let limits = fs::read_to_string(format!("/proc/{}/limits", agent.child.id())).unwrap();
+    let core = limits.lines().find_map(|line| line.strip_prefix("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().collect::<Vec<_>>(), ["0", "0", "bytes"]);
+}
+
 // --- what strangers are told ------------------------------------------------------------------
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
@@ -23,6 +24,7 @@ pub(super) fn run(
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
     logs(options)?;
+    no_core_dumps();
     let setup = Setup { path, listen: options.listen };
     let loaded = setup.load(1).map_err(check::shown)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -32,6 +34,16 @@ pub(super) fn run(
     // A thread that still waits for a broken disk must not keep the process.
     runtime.shutdown_background();
     Ok(Said::Yes)
+}
+
+/// A core dump would hold passwords, keys and documents. The limit is for the kernel's own files and
+/// is honoured by systemd-coredump and apport. The process stays readable by its own user
+/// (`PR_SET_DUMPABLE`): without that it could not count its own open files.
+fn no_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be switched off");
+    }
 }
 
 fn logs(options: &Run) -> Result<(), CliError> {
