@@ -26,13 +26,16 @@ use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};
 use crate::intake::decide::{DecidedBatch, Numbers, Reads, as_failed, decide};
 use crate::journal::{Batch, CommitError, Journal, JournalError, Operator};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Reason};
 use crate::plan::Plan;
 use crate::source::{self, Taken};
 use crate::trace;
 
 /// The pause before a commit that failed is tried again.
 const COMMIT_PAUSE: Duration = Duration::from_millis(500);
+
+/// What says why the journal takes no events, among the reasons of the metrics.
+pub const JOURNAL: &str = "journal";
 
 /// What the intake works with.
 #[derive(Debug)]
@@ -95,6 +98,17 @@ pub enum ReprocessError {
     /// The agent is stopping.
     #[error("the agent is stopping")]
     Stopping,
+}
+
+impl ReprocessError {
+    fn brief(&self) -> &'static str {
+        match self {
+            Self::Journal(error) => error.brief(),
+            Self::Commit(error) => error.brief(),
+            Self::Unknown(_) => "an event is not there any more",
+            Self::Stopping => "the agent is stopping",
+        }
+    }
 }
 
 impl Intake {
@@ -178,7 +192,7 @@ impl Intake {
                 Ok(decided) => decided,
                 Err(error) => {
                     numbers = Numbers::default();
-                    self.wait_for_room(&error).await;
+                    self.wait_for_room(&error, error.brief()).await;
                     parts.push(part);
                     continue;
                 }
@@ -189,7 +203,7 @@ impl Intake {
             match self.commit(&batch).await {
                 Ok(()) => {}
                 Err(error) if error.is_temporary() => {
-                    self.wait_for_room(&error).await;
+                    self.wait_for_room(&error, error.brief()).await;
                     parts.push(part);
                 }
                 Err(CommitError::Closed) => return (numbers, false),
@@ -218,6 +232,7 @@ impl Intake {
         let started = tokio::time::Instant::now();
         let committed = self.journal.commit(batch.clone()).await?;
         self.metrics.journal_commit_seconds.observe(started.elapsed().as_secs_f64());
+        self.metrics.reasons.clear(JOURNAL);
         crate::fault::point("after-commit");
         self.count(&batch.decisions);
         self.feeds.announce(committed.deliveries);
@@ -274,8 +289,9 @@ impl Intake {
         }
     }
 
-    async fn wait_for_room(&self, error: &(dyn std::fmt::Display + Sync)) {
+    async fn wait_for_room(&self, error: &(dyn std::fmt::Display + Sync), brief: &'static str) {
         tracing::error!(%error, "the journal does not take events; they stay with their senders");
+        self.metrics.reasons.set(JOURNAL, Reason { brief, detail: error.to_string() });
         self.room.send_replace(false);
         tokio::time::sleep(COMMIT_PAUSE).await;
     }

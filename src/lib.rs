@@ -23,14 +23,14 @@
 //! # Floors
 //!
 //! A module uses only modules below it: `waybill_parsers` < [`metrics`], [`fault`],
-//! [`diagnostic`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
+//! [`diagnostic`], [`directory`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
 //! [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
 //! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] <
 //! [`doctor`] < [`cli`].
 //! `tests/architecture.rs` holds the exact order and what is pure. Everything up to [`pipeline`]
-//! touches no disk, no network and no clock; the exceptions are `config::load` and
-//! `config::secret`.
+//! touches no disk, no network and no clock; the exceptions are [`directory`],
+//! `config::load` and `config::secret`.
 
 pub mod agent;
 pub mod amqp;
@@ -39,6 +39,7 @@ pub mod cloudevent;
 pub mod config;
 pub mod delivery;
 pub mod diagnostic;
+pub mod directory;
 pub mod dispatch;
 pub mod doctor;
 pub mod event;

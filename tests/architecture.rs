@@ -13,7 +13,7 @@ use std::path::Path;
 /// Modules from the ground up: each may use those before it, never those behind it. The order is
 /// that of the tour in `src/lib.rs`. `waybill_parsers` lies below all of them.
 const FLOORS: &str = "\
-    metrics fault diagnostic trace cloudevent delivery event facts request yaml table lifecycle \
+    metrics fault diagnostic directory trace cloudevent delivery event facts request yaml table lifecycle \
     partner config mapping route plan pipeline journal tls http amqp target dispatch source intake \
     agent doctor cli";
 

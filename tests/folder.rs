@@ -526,6 +526,29 @@ fn nothing_is_taken_while_the_journal_has_no_room() {
 }
 
 #[test]
+fn a_journal_that_is_locked_is_said_until_it_takes_events_again() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let mut running = site.start();
+        site.rename_in("a.idoc", &idocs(1..4));
+        let begun = || running.journal.open_files("drop").unwrap().len() == 1;
+        until("it is in work", begun).await;
+        let other = rusqlite::Connection::open(site.journal()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        running.take();
+        let reason = || {
+            let reason = running.metrics.reasons.of(waybill::intake::JOURNAL);
+            reason.map_or("", |reason| reason.brief)
+        };
+        until("the intake says why", || reason().contains("locked by another process")).await;
+        other.execute_batch("ROLLBACK").unwrap();
+        running.done(1).await;
+        assert_eq!(reason(), "");
+        running.stop().await;
+    });
+}
+
+#[test]
 fn a_folder_on_a_full_disk_goes_on_when_there_is_room() {
     if !rustix_is_root() {
         return;

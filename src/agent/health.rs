@@ -14,7 +14,7 @@ use crate::config::{Config, SourceKind, TargetKind};
 use crate::event::Digest;
 use crate::http::door::Door;
 use crate::http::{Answer, Call, Handler, Peer};
-use crate::intake::InDecision;
+use crate::intake::{self, InDecision};
 use crate::journal::{Journal, JournalError, Sizes};
 use crate::metrics::{Metrics, Reason};
 use crate::tls::expiry;
@@ -71,6 +71,14 @@ pub(super) enum Asker {
 }
 
 impl Asker {
+    /// As much of a reason as it may hear.
+    fn told(self, why: Reason) -> String {
+        match self {
+            Self::Anybody => why.brief.to_owned(),
+            Self::Operator => why.detail,
+        }
+    }
+
     fn of(peer: Peer) -> Self {
         match peer {
             Peer::Known => Self::Operator,
@@ -155,8 +163,11 @@ impl Health {
                 reasons.push(self.down(format!("source {source}"), asker));
             }
         }
-        if !*self.room.borrow() {
-            reasons.push("the journal has no room".to_owned());
+        match self.metrics.reasons.of(intake::JOURNAL) {
+            // Room may be said to be there again meanwhile; only a commit shows that it is.
+            Some(why) => reasons.push(format!("the journal takes no events: {}", asker.told(why))),
+            None if !*self.room.borrow() => reasons.push("the journal has no room".to_owned()),
+            None => {}
         }
         let stands = self.decision_age();
         if stands > standing.config.limits.decision {
@@ -174,10 +185,7 @@ impl Health {
         let generation = self.metrics.config_generation.get();
         let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         let plan = standing.plan.to_string();
-        let reload_refused = standing.refused.map(|why| match asker {
-            Asker::Anybody => why.brief.to_owned(),
-            Asker::Operator => why.detail,
-        });
+        let reload_refused = standing.refused.map(|why| asker.told(why));
         Answer::json(status, &Readiness { ready, reasons, generation, plan, reload_refused })
     }
 

@@ -19,6 +19,7 @@ use crate::agent::setup::Loaded;
 use crate::agent::{AgentError, COMMANDS, CONTROL_SOCKET, data_dir, journal_options, series};
 use crate::config::load::Written;
 use crate::config::{self, SourceKind};
+use crate::directory::FILE_MODE;
 use crate::dispatch::Dispatcher;
 use crate::dispatch::feed::Feeds;
 use crate::http::door::Door;
@@ -337,7 +338,8 @@ fn control_socket(written: &Written) -> Result<UnixListener, AgentError> {
         _ => {}
     }
     let listener = UnixListener::bind(&socket).map_err(system)?;
-    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    // The umask of `run` has kept others out from the bind on, and so does the data_dir.
+    let owner = std::os::unix::fs::PermissionsExt::from_mode(FILE_MODE);
     std::fs::set_permissions(&socket, owner).map_err(system)?;
     Ok(listener)
 }

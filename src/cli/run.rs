@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt as _, filter_fn};
@@ -25,6 +26,9 @@ pub(super) fn run(
 ) -> Result<Said, CliError> {
     logs(options)?;
     no_core_dumps();
+    // Whatever is made from here on is for our user alone, also where the library or the kernel
+    // makes it: the journal's log, sockets between bind and chmod.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let setup = Setup { path, listen: options.listen };
     let loaded = setup.load(1).map_err(check::shown)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -95,7 +95,7 @@ impl Intake {
     /// the middle of it. However long the journal takes for it.
     pub(super) async fn catch_up(&self, mut numbers: Numbers) -> Numbers {
         while let Err(error) = self.try_to_catch_up(&mut numbers).await {
-            self.wait_for_room(&error).await;
+            self.wait_for_room(&error, error.brief()).await;
         }
         numbers
     }

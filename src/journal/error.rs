@@ -66,6 +66,14 @@ pub enum JournalError {
         /// The owner's process id, or `unknown`.
         pid: String,
     },
+    /// A process that is no agent, or one that is just starting, holds the lock.
+    #[error("{}: process {pid} holds the lock and did not write its number into it: it is no agent, or one that is just starting; end it (ps -p {pid})", path.display())]
+    Held {
+        /// The directory.
+        path: PathBuf,
+        /// The holder's process id.
+        pid: String,
+    },
     /// A file system on which SQLite's locks and shared memory do not hold.
     #[error("{}: the data_dir is on {kind}; put it on a local disk or a block volume", path.display())]
     NetworkFs {
@@ -115,6 +123,14 @@ pub enum JournalError {
 }
 
 impl JournalError {
+    /// The reason without paths and words of others, for anybody who asks.
+    pub fn brief(&self) -> &'static str {
+        match self {
+            Self::Commit(error) => error.brief(),
+            _ => "it cannot be read",
+        }
+    }
+
     pub(super) fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Sqlite { path, source }
@@ -140,6 +156,14 @@ pub enum CommitError {
     #[error("the journal cannot write: {reason}")]
     Io {
         /// The operating system's or SQLite's words.
+        reason: String,
+    },
+    /// Another process has a lock on the database.
+    #[error(
+        "the journal is locked by another process ({reason}); find it with `fuser` on the journal's files, and end it"
+    )]
+    Locked {
+        /// SQLite's words.
         reason: String,
     },
     /// The identity of this decision is in the journal already, or twice in the batch.
@@ -206,7 +230,20 @@ impl CommitError {
     /// Whether the reason lies in the place and not in the data: the same command can succeed
     /// later.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full | Self::Io { .. })
+        matches!(self, Self::Full | Self::Io { .. } | Self::Locked { .. })
+    }
+}
+
+impl CommitError {
+    /// The reason without words of SQLite or of the operating system, for anybody who asks.
+    pub fn brief(&self) -> &'static str {
+        match self {
+            Self::Full => "its disk is full",
+            Self::Io { .. } => "it cannot be written",
+            Self::Locked { .. } => "it is locked by another process",
+            Self::Closed => "it is closed",
+            _ => "it refuses a commit",
+        }
     }
 }
 
@@ -218,15 +255,12 @@ impl From<rusqlite::Error> for CommitError {
         };
         match error.sqlite_error_code() {
             Some(DiskFull) => Self::Full,
-            Some(
-                SystemIoFailure
-                | CannotOpen
-                | ReadOnly
-                | OutOfMemory
-                | DatabaseBusy
-                | DatabaseLocked
-                | FileLockingProtocolFailed,
-            ) => Self::Io { reason: error.to_string() },
+            Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed) => {
+                Self::Locked { reason: error.to_string() }
+            }
+            Some(SystemIoFailure | CannotOpen | ReadOnly | OutOfMemory) => {
+                Self::Io { reason: error.to_string() }
+            }
             _ => Self::Refused { reason: error.to_string() },
         }
     }

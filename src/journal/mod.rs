@@ -119,7 +119,7 @@ impl Journal {
             return Err(JournalError::Instance(options.instance));
         }
         let directory = store::directory_of(&options.path);
-        std::fs::create_dir_all(directory).map_err(JournalError::io(directory))?;
+        owner::close(&options.path, directory)?;
         owner::refuse_network(directory)?;
         let owner = Owner::take(directory)?;
         let now = schema::nanoseconds(now);

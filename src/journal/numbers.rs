@@ -9,13 +9,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
 use std::io::Write as _;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use crate::directory::Directory;
 use crate::journal::entries::{unescape, word};
 use crate::journal::error::JournalError;
+use crate::journal::store::directory_of;
 
 /// One more than the highest counter.
 pub(super) const COUNTERS: u64 = 100_000_000_000;
@@ -150,16 +151,12 @@ impl SideFile {
             let _ = writeln!(text, "range {} {} {}", word(name), high.confirmed, high.pending);
         }
         let part = self.path.with_extension("part");
-        let mut file = File::create(&part)?;
+        let directory = Directory::open(directory_of(&self.path))?;
+        let mut file = directory.create(&part.file_name().unwrap_or_default().to_string_lossy())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&part, &self.path)?;
-        match self.path.parent() {
-            Some(directory) if !directory.as_os_str().is_empty() => {
-                File::open(directory)?.sync_all()
-            }
-            _ => File::open(".")?.sync_all(),
-        }
+        directory.sync()
     }
 }
 

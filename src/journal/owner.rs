@@ -1,12 +1,17 @@
 //! One owner per directory, and only where SQLite's locks hold.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 
+use crate::directory::{Directory, FOLDER_MODE};
 use crate::journal::error::JournalError;
+
+/// The lock of a data directory.
+const LOCK: &str = "lock";
 
 /// The lock on a data directory; it is released when this is dropped or the process ends.
 #[derive(Debug)]
@@ -17,20 +22,18 @@ pub(super) struct Owner {
 impl Owner {
     /// Takes the lock, and writes the process id in, for whoever comes second.
     pub(super) fn take(directory: &Path) -> Result<Self, JournalError> {
-        let path = directory.join("lock");
+        let path = directory.join(LOCK);
         let io = JournalError::io;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(io(&path))?;
+        let opened = Directory::open(directory).and_then(|directory| directory.keep(LOCK));
+        let mut file = opened.map_err(io(&path))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(rustix::io::Errno::WOULDBLOCK) => {
-                let pid = pid_in(&mut file);
-                return Err(JournalError::Locked { path: directory.to_owned(), pid });
+                let (pid, path) = (pid_in(&mut file), directory.to_owned());
+                return Err(match holder(&file).filter(|holder| *holder != pid) {
+                    Some(pid) => JournalError::Held { path, pid },
+                    None => JournalError::Locked { path, pid },
+                });
             }
             Err(error) => return Err(io(&path)(error.into())),
         }
@@ -40,17 +43,70 @@ impl Owner {
     }
 }
 
+/// Makes a data directory, and closes it and the files of the journal to other users: what is in
+/// there is personal data, and who may read a database may lock it.
+pub(super) fn close(database: &Path, directory: &Path) -> Result<(), JournalError> {
+    let io = JournalError::io;
+    let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(directory);
+    made.map_err(io(directory))?;
+    let opened = Directory::open(directory).map_err(io(directory))?;
+    let mut closed = vec![(directory.to_owned(), opened.close().map_err(io(directory))?)];
+    let database = database.file_name().map(|name| name.to_string_lossy().into_owned());
+    let database = database.unwrap_or_default();
+    let names = opened.names().map_err(io(directory))?;
+    let ours = |name: &String| {
+        name.starts_with(&database) || [LOCK, "numbers.high"].contains(&name.as_str())
+    };
+    for name in names.iter().filter(|name| ours(name)) {
+        let path = directory.join(name);
+        closed.push((path.clone(), opened.close_file(name).map_err(io(&path))?));
+    }
+    for (path, mode) in closed {
+        let Some(mode) = mode else { continue };
+        let (path, mode) = (path.display(), format!("{mode:04o}"));
+        tracing::warn!(%path, %mode, "was open to other users: closed");
+    }
+    let facts = opened.facts().map_err(io(directory))?;
+    if facts.mode() & 0o007 != 0 {
+        // Of somebody else, or it would be closed by now.
+        let (path, owner) = (directory.display(), facts.uid());
+        tracing::warn!(%path, owner, "other users may enter the data_dir; chmod o-rwx as its owner");
+    }
+    Ok(())
+}
+
+/// The process that has the lock, as the kernel tells it.
+fn holder(file: &File) -> Option<String> {
+    let inode = file.metadata().ok()?.ino();
+    holder_in(&std::fs::read_to_string("/proc/locks").ok()?, inode)
+}
+
+/// `1: FLOCK  ADVISORY  WRITE 4711 fd:01:1234567 0 EOF`; those who wait have an arrow. The device
+/// is not compared: some file systems show another one than they tell programs.
+fn holder_in(locks: &str, inode: u64) -> Option<String> {
+    let inode = format!(":{inode}");
+    locks.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        let (kind, pid) = (words.next()?, words.nth(2)?);
+        let is_it = kind == "FLOCK" && words.next()?.ends_with(&inode);
+        // Of another container.
+        (is_it && pid != "0").then(|| pid.to_owned())
+    })
+}
+
 /// The process that owns a directory now, or `unknown`; `None` where nobody does. For a moment it
 /// shares the lock where nobody has it, so an agent that starts right then may be refused.
 pub fn owner_of(directory: &Path) -> std::io::Result<Option<String>> {
-    let mut file = match File::open(directory.join("lock")) {
+    let mut file = match File::open(directory.join(LOCK)) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     match flock(&file, FlockOperation::NonBlockingLockShared) {
         Ok(()) => Ok(None),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(Some(pid_in(&mut file))),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Ok(Some(holder(&file).unwrap_or_else(|| pid_in(&mut file))))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -113,6 +169,50 @@ mod tests {
         for magic in [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0x794c_7630, 0x2fc1_2fc1] {
             assert_eq!(kind_of(magic), None, "{magic:x}");
         }
+    }
+
+    #[test]
+    fn a_lock_of_a_stranger_is_told_from_that_of_an_agent() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("lock");
+        std::fs::write(&path, "1\n").unwrap();
+        let file = File::open(&path).unwrap();
+        flock(&file, FlockOperation::NonBlockingLockShared).unwrap();
+        let error = Owner::take(directory.path()).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(error.contains(&format!("process {pid} holds the lock")), "{error}");
+        assert!(error.contains("end it"), "{error}");
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_found_among_those_who_wait() {
+        let locks = "1: POSIX  ADVISORY  WRITE 11 fd:01:77 0 EOF\n\
+                     2: FLOCK  ADVISORY  READ 12 fd:01:77 0 EOF\n\
+                     2: -> FLOCK  ADVISORY  WRITE 13 fd:01:77 0 EOF\n\
+                     3: FLOCK  ADVISORY  WRITE 0 fd:01:78 0 EOF\n";
+        assert_eq!(holder_in(locks, 77), Some("12".to_owned()));
+        assert_eq!(holder_in(locks, 7), None);
+        assert_eq!(holder_in(locks, 78), None, "in another container");
+    }
+
+    #[test]
+    fn what_is_open_to_other_users_is_closed() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join("data");
+        std::fs::create_dir(&directory).unwrap();
+        let names = ["journal.db", "journal.db-wal", "journal.db-shm", "numbers.high", "lock"];
+        for name in names {
+            std::fs::write(directory.join(name), "").unwrap();
+        }
+        std::fs::write(directory.join("theirs"), "").unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o777;
+        let before = mode(&directory.join("theirs"));
+        close(&directory.join("journal.db"), &directory).unwrap();
+        assert_eq!(mode(&directory), 0o700);
+        for name in names {
+            assert_eq!(mode(&directory.join(name)), 0o600, "{name}");
+        }
+        assert_eq!(mode(&directory.join("theirs")), before);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
+use crate::directory::Directory;
 use crate::event::Digest;
 use crate::journal::entries::{Entries, hex};
 use crate::journal::error::JournalError;
@@ -83,6 +84,7 @@ pub(super) fn open_plain(path: &Path) -> Result<Connection, JournalError> {
 pub(super) fn open_writer(path: &Path, instance: u16, now: i64) -> Result<Opened, JournalError> {
     check_library()?;
     let at = JournalError::sqlite;
+    make(path).map_err(JournalError::io(path))?;
     let mut connection = Connection::open(path).map_err(at(path))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     if version(&connection).map_err(at(path))? == 0 {
@@ -106,6 +108,19 @@ pub(super) fn open_writer(path: &Path, instance: u16, now: i64) -> Result<Opened
     let mut head = read_head(&connection).map_err(at(path))?;
     let (epoch, side) = settle_epoch(&mut connection, path, instance, (&mut head, now))?;
     Ok(Opened { connection, head, side, epoch })
+}
+
+/// Makes a database file that is missing, for its owner alone: the library would ask the umask, and
+/// gives the log and its index the mode of the database.
+fn make(path: &Path) -> std::io::Result<()> {
+    let directory = Directory::open(directory_of(path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match directory.metadata(&name) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            directory.create(&name).map(drop)
+        }
+        found => found.map(drop),
+    }
 }
 
 fn read_head(connection: &Connection) -> rusqlite::Result<Head> {

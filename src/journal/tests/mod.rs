@@ -284,6 +284,19 @@ fn a_full_disk_is_an_answer_and_passes() {
 }
 
 #[test]
+fn a_lock_of_another_process_is_said_and_passes() {
+    let place = Place::new();
+    let journal = &place.open();
+    let other = rusqlite::Connection::open(place.path()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let failed = journal.commit_blocking(batch(vec![decision("1", "VIN1")])).unwrap_err();
+    assert!(matches!(failed, CommitError::Locked { .. }), "{failed}");
+    assert!(failed.is_temporary() && failed.to_string().contains("locked by another process"));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(commit(journal, vec![decision("1", "VIN1")]).events, [1]);
+}
+
+#[test]
 fn a_failure_in_the_middle_of_a_transaction_leaves_nothing() {
     let journal = &fresh();
     sql(
