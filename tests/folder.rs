@@ -444,6 +444,171 @@ fn the_second_file_of_a_name_waits_for_the_first() {
 }
 
 #[test]
+fn names_of_255_bytes_end_as_others_do() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let running = site.run();
+        let long = |last: &str| "ü".repeat(124) + last + ".idoc";
+        let broken = [idoc(1, ""), idoc(2, "ZCUST")].concat();
+        site.rename_in(&long("ab"), &broken);
+        running.done(1).await;
+        site.rename_in(&long("ab"), &broken);
+        site.rename_in(&long("cd"), "KUNNR;NAME1\n");
+        site.rename_in("later.idoc", &idocs(3..4));
+        running.done(3).await;
+        until("one is rejected", || running.files("rejected") == 1).await;
+        let names = [site.names("done"), site.names("rejected")].concat();
+        assert!(names.iter().all(|name| name.len() <= 255), "{names:#?}");
+        assert!(site.names("done").contains(&long("ab")));
+        let ends = |end: &str| names.iter().filter(|name| name.ends_with(end)).count();
+        let expected = [(".idoc.1.problems.txt", 1), (".idoc.problems.txt", 1)];
+        for (end, count) in expected {
+            assert_eq!(ends(end), count, "{end}: {names:#?}");
+        }
+        assert_eq!(site.names(".work"), [] as [&str; 0]);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_worked_on_holds_up_no_other() {
+    runtime().block_on(async {
+        let site = Site::still();
+        drop(folder::place::Place::open(&site.path("")).unwrap());
+        site.write(".work/a.idoc", &idocs(1..4));
+        fs::hard_link(site.path(".work/a.idoc"), site.path(".work/.twin")).unwrap();
+        let running = site.run();
+        until("it is failing", || running.waiting("failing") == 1).await;
+        let failed = site.path(".work/.failing");
+        until("the reason is told", || failed.is_file()).await;
+        let said = explain(&site);
+        assert!(said.contains("failing") && said.contains("second name"), "{said}");
+        site.rename_in("b.idoc", &idocs(4..6));
+        running.done(1).await;
+        let up = running.metrics.source_up.with_label_values(&["drop"]);
+        assert_eq!((up.get(), running.waiting("failing"), running.events(None)), (1, 1, 2));
+        fs::remove_file(site.path(".work/.twin")).unwrap();
+        running.done(2).await;
+        until("nothing is failing", || running.waiting("failing") == 0).await;
+        until("nor said to be", || !failed.exists()).await;
+        running.stop().await;
+    });
+}
+
+#[test]
+fn what_is_no_plain_file_of_one_name_is_not_opened() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let secret = site.home.path().join("secret");
+        fs::write(&secret, idocs(1..2)).unwrap();
+        std::os::unix::fs::symlink(&secret, site.path("link.idoc")).unwrap();
+        fs::hard_link(&secret, site.path("twin.idoc")).unwrap();
+        let pipe = Command::new("mkfifo").arg(site.path("pipe.idoc")).status().unwrap();
+        assert!(pipe.success());
+        let _socket = std::os::unix::net::UnixListener::bind(site.path("socket.idoc")).unwrap();
+        let running = site.run();
+        until("the second name is seen", || running.waiting("linked") == 1).await;
+        site.rename_in("a.idoc", &idocs(4..6));
+        running.done(1).await;
+        assert_eq!(running.events(None), 2);
+        let said = explain(&site);
+        for reason in ["\"link\"", "\"linked\"", "\"special\""] {
+            assert!(said.contains(reason), "{reason}: {said}");
+        }
+        fs::remove_file(&secret).unwrap();
+        running.done(2).await;
+        assert_eq!(site.names(""), ["link.idoc", "pipe.idoc", "socket.idoc"]);
+        running.stop().await;
+    });
+}
+
+// --- others who may write to the folder -------------------------------------------------------
+
+/// Does something as another user: `nobody`.
+fn as_another(script: &str, site: &Site) {
+    let mut command = Command::new("sh");
+    command.args(["-ec", script]).current_dir(site.home.path()).uid(65_534).gid(65_534);
+    assert!(command.status().unwrap().success(), "{script}");
+}
+
+/// A site whose folder everybody may write to, and a folder that is the agent's alone.
+fn shared() -> Option<(Site, PathBuf)> {
+    if !rustix_is_root() {
+        println!("skipped: only root may run a process as another user");
+        return None;
+    }
+    let site = Site::still();
+    for path in [site.home.path(), &site.path("")] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    let private = site.home.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::write(private.join("lock"), "private").unwrap();
+    fs::write(private.join("a.idoc"), idocs(1..2)).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    Some((site, private))
+}
+
+fn untouched(private: &Path) {
+    let mut names: Vec<_> =
+        fs::read_dir(private).unwrap().map(|it| it.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["a.idoc", "lock"]);
+    assert_eq!(fs::read(private.join("lock")).unwrap(), b"private");
+}
+
+#[test]
+fn a_work_folder_that_is_somebody_elses_is_refused() {
+    let Some((site, private)) = shared() else { return };
+    runtime().block_on(async {
+        for (made, said) in [
+            ("ln -s ../private in/.work", "symbolic link"),
+            ("mkdir in/.work; ln -s ../../private/lock in/.work/lock", "belongs to user 65534"),
+            ("ln -s ../private in/rejected", "symbolic link"),
+            ("mkdir -m 777 in/done", "belongs to user 65534"),
+        ] {
+            as_another(made, &site);
+            let error = folder::place::Place::open(&site.path("")).unwrap_err().to_string();
+            assert!(error.contains(said) && error.contains("remove it"), "{made}: {error}");
+            let running = site.run();
+            let up = running.metrics.source_up.with_label_values(&["drop"]);
+            assert_eq!(up.get(), 0);
+            untouched(&private);
+            as_another("rm -rf in/.work in/done in/rejected || true", &site);
+            until("it is up when that is gone", || up.get() == 1).await;
+            running.stop().await;
+            for name in [".work", "done", "rejected"] {
+                fs::remove_dir_all(site.path(name)).unwrap();
+            }
+        }
+        untouched(&private);
+    });
+}
+
+#[test]
+fn a_work_folder_that_is_replaced_while_files_are_in_work_is_noticed() {
+    let Some((site, private)) = shared() else { return };
+    runtime().block_on(async {
+        let mut running = site.start();
+        site.rename_in("b.idoc", &[idoc(1, ""), idoc(2, "ZCUST")].concat());
+        let begun = || running.journal.open_files("drop").unwrap().len() == 1;
+        until("it is in work", begun).await;
+        as_another("mv in/.work in/.away; mv in/rejected in/.gone", &site);
+        as_another("ln -s ../private in/.work; ln -s ../private in/rejected", &site);
+        running.take();
+        let up = running.metrics.source_up.with_label_values(&["drop"]);
+        until("the source is down", || up.get() == 0).await;
+        site.rename_in("c.idoc", &idocs(7..9));
+        untouched(&private);
+        as_another("rm in/.work in/rejected; mv in/.away in/.work; mv in/.gone in/rejected", &site);
+        until("all of it is done", || site.names("done").len() == 2).await;
+        untouched(&private);
+        assert_eq!(site.names("rejected"), ["b.idoc.1", "b.idoc.1.problems.txt"]);
+        running.stop().await;
+    });
+}
+
+#[test]
 fn the_same_content_under_another_name_is_a_visible_duplicate() {
     runtime().block_on(async {
         let site = Site::still();
@@ -606,15 +771,16 @@ fn a_folder_that_vanishes_in_the_middle_of_a_file_goes_on_when_it_is_back() {
 
 #[test]
 fn folders_on_another_file_system_are_refused_with_the_remedy() {
-    let site = Site::still();
-    let shared = tempfile::tempdir_in("/dev/shm").unwrap();
-    let device = |path: &Path| std::os::unix::fs::MetadataExt::dev(&fs::metadata(path).unwrap());
-    if device(shared.path()) == device(site.home.path()) {
+    if !rustix_is_root() {
+        println!("skipped: only root may mount");
         return;
     }
-    std::os::unix::fs::symlink(shared.path(), site.path(".work")).unwrap();
+    let site = Site::still();
+    fs::create_dir(site.path(".work")).unwrap();
+    let disk = Disk::mount(&site.path(".work"));
     let error = folder::place::Place::open(&site.path("")).unwrap_err().to_string();
     assert!(error.contains("another file system") && error.contains("make it a plain folder"));
+    drop(disk);
 }
 
 /// Root may read everything, so that the program runs as somebody else.

@@ -3,6 +3,8 @@
 //! The answer is that of the agent's own decision; only what it has seen over time is not known
 //! here. So the folder is looked at twice.
 
+use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,6 +17,7 @@ use crate::cli::args::Explain;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load::Written;
 use crate::config::{FolderSource, SourceKind};
+use crate::directory::Directory;
 use crate::journal::{FileOutcome, FileRow, Journal, Reader, network_fs};
 use crate::source::folder::judge::{Completeness, Settings, Waiting};
 use crate::source::folder::look::{Look, Observer, WORK};
@@ -25,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Files of one name that are shown when they are gone.
 const MOST_ENDED: u32 = 5;
+/// The word for a file that could not be worked on.
+const FAILING: &str = "failing";
 /// Failed events that are named for one file.
 const MOST_EVENTS: usize = 5;
 
@@ -60,9 +65,10 @@ pub(super) fn explain(
     let settings = Settings::of(&asked.settings, network.is_some());
     let mut looks = look_twice(&asked.folder, &settings, clock)?;
     looks.retain(|look| asked.only.as_ref().is_none_or(|only| *only == look.name));
-    let mut explained: Vec<_> = looks.iter().map(explained).collect();
+    let failing = place::failing(&asked.folder);
+    let mut explained: Vec<_> = looks.iter().map(|look| explained(look, &failing)).collect();
     let journal = Journal::open_read_only(&agent::journal_options(&written).path).ok();
-    explained.extend(in_work(journal.as_ref(), &asked));
+    explained.extend(in_work(journal.as_ref(), &asked, &failing));
     if explained.is_empty() {
         explained.extend(ended(journal.as_ref(), &asked));
     }
@@ -129,7 +135,19 @@ fn unreadable(folder: &Path, error: &std::io::Error) -> CliError {
     CliError::Refused(format!("{}: {error}", folder.display()))
 }
 
-fn explained(look: &Look) -> Explained {
+fn explained(look: &Look, failing: &BTreeMap<String, String>) -> Explained {
+    let failed =
+        failing.get(&look.name).filter(|_| matches!(look.judged, Completeness::Complete(_)));
+    if let Some(why) = failed {
+        let (file, bytes) = (look.name.clone(), look.stamp.size);
+        return Explained {
+            file,
+            bytes,
+            state: "waiting",
+            reason: FAILING,
+            explanation: again(why),
+        };
+    }
     let state = match look.judged {
         Completeness::Complete(_) => "taken",
         Completeness::Waiting(_) => "waiting",
@@ -145,26 +163,47 @@ fn explained(look: &Look) -> Explained {
 }
 
 /// What the journal says of files that are in work; nothing where there is no journal yet.
-fn in_work(journal: Option<&Reader>, asked: &Asked<'_>) -> Vec<Explained> {
+fn in_work(
+    journal: Option<&Reader>,
+    asked: &Asked<'_>,
+    failing: &BTreeMap<String, String>,
+) -> Vec<Explained> {
     let rows = journal.and_then(|journal| journal.open_files(asked.source).ok());
     let rows = rows.unwrap_or_default();
-    let Ok(entries) = std::fs::read_dir(asked.folder.join(WORK)) else { return Vec::new() };
+    let opened = Directory::open(&asked.folder).ok();
+    let Some(work) = opened.and_then(|folder| folder.look_into(WORK).ok()) else {
+        return Vec::new();
+    };
     let mut explained = Vec::new();
-    for entry in entries.flatten() {
-        let file = entry.file_name().to_string_lossy().into_owned();
+    for file in work.names().unwrap_or_default() {
         let is_asked = asked.only.as_ref().is_none_or(|only| *only == file);
         if file == "lock" || file.starts_with('.') || !is_asked {
             continue;
         }
-        let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
+        let facts = work.metadata(&file);
+        let bytes = facts.as_ref().map_or(0, Metadata::len);
+        let is_file = facts.is_ok_and(|facts| facts.is_file());
         let (reason, explanation) = match rows.iter().find(|row| row.name == file) {
-            Some(row) => ("working", progress(row)),
-            None => ("checking", "its framing and digest are being checked".to_owned()),
+            _ if !is_file => {
+                ("special", "not a plain file, and none of waybill's: remove it".into())
+            }
+            Some(row) => match failing.get(&file) {
+                Some(why) => (FAILING, format!("{}; {}", progress(row), again(why))),
+                None => ("working", progress(row)),
+            },
+            None => match failing.get(&file) {
+                Some(why) => (FAILING, again(why)),
+                None => ("checking", "its framing and digest are being checked".to_owned()),
+            },
         };
         explained.push(Explained { file, bytes, state: "in-work", reason, explanation });
     }
     explained.sort_by(|a, b| a.file.cmp(&b.file));
     explained
+}
+
+fn again(why: &str) -> String {
+    format!("{why}; it is tried again within 5 minutes, and the others go on")
 }
 
 fn progress(row: &FileRow) -> String {

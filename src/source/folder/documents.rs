@@ -4,7 +4,6 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -113,9 +112,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Of the file at `path`; a document may have `largest` bytes.
-    pub fn open(path: &Path, largest: u64) -> io::Result<Self> {
-        let file = File::open(path)?;
+    /// Of a file; a document may have `largest` bytes.
+    pub fn of(file: File, largest: u64) -> io::Result<Self> {
         let sum = Arc::new(Mutex::new((Sha256::new(), 0)));
         let rest = file.try_clone()?;
         let input = BufReader::with_capacity(BUFFER, Summing { file, sum: sum.clone() });
@@ -176,20 +174,20 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Of the file at `path`, which the journal knows as `file`, from an offset and index on.
-    pub fn open(
-        path: &Path,
-        file: u64,
+    /// Of a file, which the journal knows as `number`, from an offset and index on.
+    pub fn of(
+        mut file: File,
+        number: u64,
         (offset, index): (u64, u64),
         scanned: &Scanned,
     ) -> io::Result<Self> {
-        let mut input = File::open(path)?;
-        input.seek(SeekFrom::Start(offset))?;
-        let input = BufReader::with_capacity(BUFFER, input);
+        file.seek(SeekFrom::Start(offset))?;
+        let bytes = file.try_clone()?;
+        let input = BufReader::with_capacity(BUFFER, file);
         Ok(Self {
             spans: Spans::new(input, offset, u64::MAX),
-            bytes: File::open(path)?,
-            file,
+            bytes,
+            file: number,
             index,
             scanned: scanned.clone(),
         })
@@ -233,8 +231,8 @@ mod tests {
         text
     }
 
-    fn scan(path: &Path, largest: u64) -> Scanned {
-        let mut scan = Scan::open(path, largest).unwrap();
+    fn scan(path: &std::path::Path, largest: u64) -> Scanned {
+        let mut scan = Scan::of(File::open(path).unwrap(), largest).unwrap();
         loop {
             if let Some(scanned) = scan.step().unwrap() {
                 return scanned;
@@ -260,7 +258,8 @@ mod tests {
         assert_eq!(scanned.broken, None);
         let mut from = (0, 0);
         for skipped in 0..5 {
-            let mut cursor = Cursor::open(&path, 7, from, &scanned).unwrap();
+            let file = File::open(&path).unwrap();
+            let mut cursor = Cursor::of(file, 7, from, &scanned).unwrap();
             let parts = cursor.next(usize::MAX).unwrap();
             let raws: Vec<_> =
                 parts.iter().map(|part| String::from_utf8_lossy(&part.raw)).collect();

@@ -51,6 +51,8 @@ pub struct FileFacts {
     pub marker: Option<Timestamp>,
     /// It was seen to be renamed into the folder, and not changed since.
     pub renamed_in: bool,
+    /// It has a second name, here or elsewhere.
+    pub linked: bool,
     /// It may be read.
     pub readable: bool,
     /// A file of the same name is being worked on.
@@ -92,6 +94,9 @@ pub enum Waiting {
     Unreadable,
     /// A file of its name is being worked on.
     SameName,
+    /// It has a second name: whoever may not read a file may make one for it here, and whoever has
+    /// the other name may write to it later.
+    Linked,
 }
 
 /// Why a file is left alone.
@@ -137,6 +142,9 @@ pub fn judge(name: &str, facts: &FileFacts, settings: &Settings, now: Timestamp)
     if facts.in_work {
         return Completeness::Waiting(Waiting::SameName);
     }
+    if facts.linked {
+        return Completeness::Waiting(Waiting::Linked);
+    }
     if !facts.readable {
         return Completeness::Waiting(Waiting::Unreadable);
     }
@@ -178,8 +186,8 @@ fn left(name: &str, kind: Kind, settings: &Settings) -> Option<Left> {
 
 impl Waiting {
     /// All words, for the metric: a gauge that is not set again keeps its last value.
-    pub const REASONS: [&'static str; 5] =
-        ["changing", "unmarked", "empty", "unreadable", "same-name"];
+    pub const REASONS: [&'static str; 6] =
+        ["changing", "unmarked", "empty", "unreadable", "same-name", "linked"];
 
     /// The word in metrics and JSON.
     pub fn reason(self) -> &'static str {
@@ -189,6 +197,7 @@ impl Waiting {
             Self::Empty => "empty",
             Self::Unreadable => "unreadable",
             Self::SameName => "same-name",
+            Self::Linked => "linked",
         }
     }
 }
@@ -230,6 +239,9 @@ impl Completeness {
             Self::Waiting(Waiting::SameName) => {
                 "a file of the same name is in work; taken when that one is done"
             }
+            Self::Waiting(Waiting::Linked) => {
+                "it has a second name (a hard link); taken when the other name is gone, or drop a copy"
+            }
             Self::Left(Left::Hidden) => "names that begin with a dot are left alone",
             Self::Left(Left::Temporary) => {
                 "its name is that of an unfinished file; rename it when it is whole"
@@ -237,7 +249,9 @@ impl Completeness {
             Self::Left(Left::Marker) => "it is a marker; removed when its file is taken",
             Self::Left(Left::Folder) => "folders are not looked into",
             Self::Left(Left::Link) => "symbolic links are not followed; move the file itself here",
-            Self::Left(Left::Special) => "not a file",
+            Self::Left(Left::Special) => {
+                "a pipe, socket or device: it is not opened; drop a plain file"
+            }
         };
         text.to_owned()
     }
@@ -258,6 +272,7 @@ mod tests {
             modified: at(-1000),
             since: at(0),
             marker: None,
+            linked: false,
             renamed_in: false,
             readable: true,
             in_work: false,
@@ -319,6 +334,7 @@ mod tests {
         let of = settings(Some(2), None);
         assert_eq!(reason(&FileFacts { readable: false, ..whole }, &of, 9), "unreadable");
         assert_eq!(reason(&FileFacts { in_work: true, ..whole }, &of, 9), "same-name");
+        assert_eq!(reason(&FileFacts { linked: true, ..whole }, &of, 9), "linked");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Stamp {
     /// Its bytes.
     pub size: u64,
     modified: (i64, i64),
+    /// Its names.
+    links: u64,
 }
 
 impl Stamp {
@@ -36,6 +38,7 @@ impl Stamp {
             inode: metadata.ino(),
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
+            links: metadata.nlink(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Observer {
                 modified: stamp.modified(),
                 since,
                 marker: marked.map(|metadata| Stamp::of(metadata).modified()),
+                linked: stamp.links > 1,
                 renamed_in: self.renamed.contains(name),
                 readable: rustix::fs::access(folder.join(name), Access::READ_OK).is_ok(),
                 in_work: fs::symlink_metadata(folder.join(WORK).join(name)).is_ok(),

@@ -11,16 +11,23 @@
 //! 4. when all of them are durable, what failed is written into `rejected/`, the file is renamed
 //!    into `done/`, and the journal ends the file.
 //!
+//! An error that belongs to one file leaves that file where it is, to be tried again later
+//! ([`troubles`]); the others go on. Any other error ends the session.
+//!
 //! A session begins when what was handed over before it is answered: only then the journal knows how
 //! far a file has come.
 //!
 //! What is in memory is bounded by a gate that counts bytes, and each document as 8 KiB at least.
 
 pub mod documents;
+mod finish;
 pub mod judge;
 pub mod look;
+mod names;
 pub mod place;
+mod recover;
 mod session;
+mod troubles;
 mod watch;
 mod work;
 
@@ -38,6 +45,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::source::Taken;
 use crate::source::folder::session::{LEAST_PERMITS, PERMIT};
+use crate::source::folder::troubles::Troubles;
 
 /// The least and the greatest pause between two sessions.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
@@ -143,15 +151,17 @@ pub async fn run(mut context: Context) {
     let up = context.metrics.source_up.with_label_values(&[&context.name]);
     let mut failures: u32 = 0;
     let mut number = 0;
+    let mut troubles = Troubles::default();
     while !context.is_stopping() {
         number += 1;
         up.set(0);
-        let error = match session::run(&mut context).await {
+        let mut worked = false;
+        let error = match session::run(&mut context, &mut troubles, &mut worked).await {
             Ok(()) => break,
             Err(error) => error,
         };
-        // A session that worked counts anew.
-        failures = if up.get() == 1 { 1 } else { failures.saturating_add(1) };
+        // A session that worked counts anew; one that only took the folder did not work yet.
+        failures = if worked { 1 } else { failures.saturating_add(1) };
         let pause = retry::backoff(PAUSE.0, PAUSE.1, failures.min(16), number);
         tracing::warn!(source = %context.name, %error, again_in = ?pause, "source is down");
         up.set(0);

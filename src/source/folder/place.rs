@@ -7,19 +7,31 @@
 //!
 //! All of it must lie in one file system, or a rename is a copy that can be seen half. The names
 //! are made durable before the journal relies on them.
+//!
+//! Others write to the folder. So all of it is done by handle ([`Directory`]): a link in the place
+//! of a folder or file of ours is refused, and one that takes its place later is not followed.
 
-use std::fs::{self, File, OpenOptions};
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
+use crate::directory::{Directory, DirectoryError, identity};
 use crate::source::folder::look::{DONE, REJECTED, Stamp, WORK};
+use crate::source::folder::names::twin;
 
 /// Files of one name in `done` or `rejected` beyond which something is wrong.
 const MOST_TWINS: u32 = 100_000;
+/// The lock, in the work folder.
+const LOCK: &str = "lock";
+/// What is written before it gets its name, in the work folder.
+const PART: &str = ".part";
+/// Which files could not be worked on and why, for `files explain`, in the work folder.
+const FAILING: &str = ".failing";
 
 /// Why a folder cannot be worked on now.
 #[derive(Debug, thiserror::Error)]
@@ -32,12 +44,9 @@ pub enum FolderError {
         /// Why.
         error: io::Error,
     },
-    /// A folder beside the files is on another file system.
-    #[error("{}: on another file system than the folder that it belongs to, so that files cannot be renamed into it; make it a plain folder", .path.display())]
-    OtherDevice {
-        /// Which.
-        path: PathBuf,
-    },
+    /// A folder of ours inside of it is not to be trusted.
+    #[error(transparent)]
+    Directory(DirectoryError),
     /// Another agent works on it.
     #[error("{}: process {pid} works on this folder; give each agent or source a folder of its own", .path.display())]
     Owned {
@@ -47,17 +56,37 @@ pub enum FolderError {
         pid: String,
     },
     /// The folder is another one than before: mounted over, or moved away and made anew.
-    #[error("{}: another folder is there now", .path.display())]
+    #[error("{}: it was moved away, or another folder is there now", .path.display())]
     Replaced {
         /// The folder.
         path: PathBuf,
+    },
+    /// One file cannot be worked on; the folder is well, and so are the others.
+    #[error("file {name}: {error}{}", remedy_of_file(.error))]
+    File {
+        /// The file.
+        name: String,
+        /// Why.
+        error: io::Error,
     },
     /// The journal does not take what is in the files.
     #[error("the journal does not take the files now: {0}")]
     Journal(String),
 }
 
+impl From<DirectoryError> for FolderError {
+    fn from(error: DirectoryError) -> Self {
+        match error {
+            DirectoryError::Io { path, error } => Self::Unavailable { path, error },
+            error => Self::Directory(error),
+        }
+    }
+}
+
 fn remedy(error: &io::Error) -> &'static str {
+    if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
+        return "; a symbolic link is not followed: remove it";
+    }
     match error.kind() {
         io::ErrorKind::NotFound => "; make the folder or mount its share",
         io::ErrorKind::PermissionDenied => {
@@ -67,6 +96,11 @@ fn remedy(error: &io::Error) -> &'static str {
         io::ErrorKind::CrossesDevices => "; it must lie in the same file system as its folder",
         _ => "",
     }
+}
+
+fn remedy_of_file(error: &io::Error) -> &'static str {
+    // No folder is missing.
+    if error.kind() == io::ErrorKind::NotFound { "" } else { remedy(error) }
 }
 
 /// What became of a claim.
@@ -82,186 +116,272 @@ pub enum Claim {
     InWork,
 }
 
+/// Where files end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Their documents are in the journal.
+    Done,
+    /// They cannot be used.
+    Rejected,
+}
+
 /// A folder that is ours as long as this lives.
 #[derive(Debug)]
 pub struct Place {
-    folder: PathBuf,
-    lock: File,
+    path: PathBuf,
+    folder: Directory,
+    work: Directory,
+    done: Directory,
+    rejected: Directory,
+    /// Released when it is closed.
+    _lock: File,
 }
 
 impl Place {
     /// Takes a folder. It must be there: where a share is not mounted, its empty mount point is no
     /// folder of ours. The folders inside are made.
-    pub fn open(folder: &Path) -> Result<Self, FolderError> {
-        let unavailable = |path: &Path| {
-            let path = path.to_owned();
-            move |error| FolderError::Unavailable { path, error }
-        };
-        let device = fs::metadata(folder).map_err(unavailable(folder))?.dev();
-        for inside in [WORK, DONE, REJECTED].map(|name| folder.join(name)) {
-            match fs::create_dir(&inside) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(unavailable(&inside)(error));
-                }
-                _ => {}
-            }
-            let metadata = fs::metadata(&inside).map_err(unavailable(&inside))?;
-            if !metadata.is_dir() {
-                return Err(unavailable(&inside)(io::ErrorKind::NotADirectory.into()));
-            }
-            if metadata.dev() != device {
-                return Err(FolderError::OtherDevice { path: inside });
-            }
+    pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let folder = Directory::open(path).map_err(unavailable(path))?;
+        let work = folder.make(WORK)?;
+        let closed = work.close().map_err(unavailable(work.path()))?;
+        work.close_file(LOCK).map_err(unavailable(work.path()))?;
+        if let Some(mode) = closed {
+            let (path, mode) = (work.path().display(), format!("{mode:04o}"));
+            tracing::info!(%path, %mode, "was open to other users: closed");
         }
-        let path = lock_of(folder);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let mut lock = options.open(&path).map_err(unavailable(&path))?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                return Err(FolderError::Owned { path: folder.to_owned(), pid: pid_in(&mut lock) });
-            }
-            Err(error) => return Err(unavailable(&path)(error.into())),
-        }
-        let pid = format!("{:<10}\n", std::process::id());
-        lock.write_all_at(pid.as_bytes(), 0).map_err(unavailable(&path))?;
-        Ok(Self { folder: folder.to_owned(), lock })
+        let (done, rejected) = (folder.make(DONE)?, folder.make(REJECTED)?);
+        let lock = lock(&work, path)?;
+        Ok(Self { path: path.to_owned(), folder, work, done, rejected, _lock: lock })
     }
 
     /// The folder.
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.path
     }
 
-    /// The place of a file that is in work.
-    pub fn work(&self, name: &str) -> PathBuf {
-        self.folder.join(WORK).join(name)
-    }
-
-    /// Whether the path still leads to the folder that was taken.
+    /// Whether the path still leads to the folder that was taken, and those inside are the same.
     pub fn check(&self) -> Result<(), FolderError> {
-        let path = lock_of(&self.folder);
-        let same = fs::metadata(&path).and_then(|now| {
-            let ours = self.lock.metadata()?;
-            Ok((now.dev(), now.ino()) == (ours.dev(), ours.ino()))
-        });
-        match same {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(FolderError::Replaced { path: self.folder.clone() }),
-            Err(error) => Err(self.unavailable(error)),
+        let failed = unavailable(&self.path);
+        let same = || -> io::Result<Option<&Path>> {
+            if Directory::open(&self.path)?.identity()? != self.folder.identity()? {
+                return Ok(Some(&self.path));
+            }
+            for (name, inside) in
+                [(WORK, &self.work), (DONE, &self.done), (REJECTED, &self.rejected)]
+            {
+                let there = match self.folder.metadata(name) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                    there => Some(identity(&there?)),
+                };
+                if there != Some(inside.identity()?) {
+                    return Ok(Some(inside.path()));
+                }
+            }
+            Ok(None)
+        };
+        match same().map_err(failed)? {
+            None => Ok(()),
+            Some(path) => Err(FolderError::Replaced { path: path.to_owned() }),
         }
     }
 
     /// The names of the files that are in work.
     pub fn in_work(&self) -> Result<Vec<String>, FolderError> {
-        let list = || -> io::Result<Vec<String>> {
-            let mut names = Vec::new();
-            for entry in fs::read_dir(self.folder.join(WORK))? {
-                let entry = entry?;
-                if let (Ok(name), true) =
-                    (entry.file_name().into_string(), entry.metadata()?.is_file())
-                {
-                    names.push(name);
-                }
-            }
-            names.retain(|name| name != "lock" && !name.starts_with('.'));
-            names.sort();
-            Ok(names)
-        };
-        list().map_err(|error| self.unavailable(error))
+        let mut names = self.work.names().map_err(unavailable(self.work.path()))?;
+        names.retain(|name| {
+            let is_file = || self.work.metadata(name).is_ok_and(|facts| facts.is_file());
+            name != LOCK && !name.starts_with('.') && is_file()
+        });
+        names.sort();
+        Ok(names)
+    }
+
+    /// What makes a file in work the same as a moment ago.
+    pub fn stamp(&self, name: &str) -> io::Result<Stamp> {
+        self.work.metadata(name).map(|facts| Stamp::of(&facts))
+    }
+
+    /// Opens a file in work.
+    pub fn read(&self, name: &str) -> io::Result<File> {
+        self.work.read(name)
+    }
+
+    /// An error that came of working on a file: the file's own, unless the folder is gone or full.
+    pub fn of_file(&self, name: &str, error: io::Error) -> FolderError {
+        let full = matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull
+                | io::ErrorKind::QuotaExceeded
+                | io::ErrorKind::ReadOnlyFilesystem
+        );
+        if full {
+            return FolderError::Unavailable { path: self.path.clone(), error };
+        }
+        let name = name.to_owned();
+        self.check().err().unwrap_or(FolderError::File { name, error })
     }
 
     /// Claims a file by renaming it, and looks again: a writer that was only pausing shows.
     pub fn claim(&self, name: &str, judged: &Stamp) -> Result<Claim, FolderError> {
-        let (from, to) = (self.folder.join(name), self.work(name));
-        match rename_new(&from, &to) {
+        match self.folder.rename_new(name, &self.work, name) {
             Ok(()) => {}
-            Err(error) => {
-                return match error.kind() {
-                    io::ErrorKind::NotFound => self.check().map(|()| Claim::Vanished),
-                    io::ErrorKind::AlreadyExists => Ok(Claim::InWork),
-                    _ => Err(FolderError::Unavailable { path: from, error }),
-                };
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return self.check().map(|()| Claim::Vanished);
             }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Ok(Claim::InWork);
+            }
+            Err(error) => return Err(self.of_file(name, error)),
         }
-        match fs::symlink_metadata(&to) {
-            Ok(metadata) if Stamp::of(&metadata) == *judged => Ok(Claim::Taken),
+        match self.stamp(name) {
+            Ok(stamp) if stamp == *judged => Ok(Claim::Taken),
             Ok(_) => self.put_back(name).map(Claim::Changed),
-            Err(error) => Err(FolderError::Unavailable { path: to, error }),
+            Err(error) => Err(self.of_file(name, error)),
         }
     }
 
     /// Gives a file its place in the folder back, or the next free name; the name.
     pub fn put_back(&self, name: &str) -> Result<String, FolderError> {
-        move_beside(&self.work(name), &self.folder, name).map_err(|error| self.unavailable(error))
+        self.move_beside(&self.folder, name)
     }
 
     /// Removes the marker of a file that is ours.
     pub fn remove_marker(&self, name: &str) {
-        if let Err(error) = fs::remove_file(self.folder.join(name)) {
-            tracing::debug!(%error, "the marker was gone already");
+        if let Err(error) = self.folder.remove(name) {
+            tracing::debug!(%error, "the marker could not be removed");
         }
     }
 
-    /// Makes the names durable.
-    pub fn sync(&self, inside: &[&str]) -> Result<(), FolderError> {
-        let sync = |path: &Path| File::open(path).and_then(|folder| folder.sync_all());
-        inside
-            .iter()
-            .try_for_each(|name| sync(&self.folder.join(name)))
-            .and_then(|()| sync(&self.folder.join(WORK)))
-            .map_err(|error| self.unavailable(error))
+    /// Makes the names in the folder and in work durable.
+    pub fn sync_claims(&self) -> Result<(), FolderError> {
+        self.sync_all([&self.folder, &self.work])
+    }
+
+    /// Makes the names in `done`, `rejected` and in work durable.
+    pub fn sync_ends(&self) -> Result<(), FolderError> {
+        self.sync_all([&self.done, &self.rejected, &self.work])
+    }
+
+    fn sync_all<const N: usize>(&self, folders: [&Directory; N]) -> Result<(), FolderError> {
+        folders.into_iter().try_for_each(|folder| folder.sync().map_err(unavailable(folder.path())))
     }
 
     /// Moves a file out of work, into `done` or `rejected`; the name that it got.
-    pub fn move_to(&self, inside: &str, name: &str) -> Result<String, FolderError> {
-        let to = self.folder.join(inside);
-        move_beside(&self.work(name), &to, name)
-            .map_err(|error| FolderError::Unavailable { path: to, error })
+    pub fn move_to(&self, end: End, name: &str) -> Result<String, FolderError> {
+        self.move_beside(self.end(end), name)
     }
 
     /// Writes a file into `done` or `rejected`, whole or not at all. The same content under the
     /// same name is there already after a crash; other content gets the next free name.
-    pub fn write(&self, inside: &str, name: &str, content: &[u8]) -> Result<(), FolderError> {
-        let to = self.folder.join(inside);
-        let part = self.folder.join(WORK).join(".part");
+    pub fn write(&self, end: End, name: &str, content: &[u8]) -> Result<(), FolderError> {
+        let to = self.end(end);
         let write = || -> io::Result<()> {
-            let mut file = File::create(&part)?;
+            let mut file = self.work.create(PART)?;
             file.write_all(content)?;
-            file.sync_all()?;
-            for twin in 0..MOST_TWINS {
-                let path = to.join(twin_name(name, twin));
-                match rename_new(&part, &path) {
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        if fs::read(&path)? == content {
-                            return Ok(());
-                        }
-                    }
-                    done => return done,
-                }
-            }
-            Err(io::ErrorKind::AlreadyExists.into())
+            file.sync_all()
         };
-        write().map_err(|error| FolderError::Unavailable { path: to.clone(), error })
+        write().map_err(unavailable(self.work.path()))?;
+        for number in 0..MOST_TWINS {
+            let name = twin(name, number);
+            match self.work.rename_new(PART, to, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    if is_same(to, &name, content) {
+                        return Ok(());
+                    }
+                }
+                done => return done.map_err(|error| self.of_file(&name, error)),
+            }
+        }
+        Err(self.of_file(name, io::ErrorKind::AlreadyExists.into()))
     }
 
-    fn unavailable(&self, error: io::Error) -> FolderError {
-        FolderError::Unavailable { path: self.folder.clone(), error }
+    /// Tells `files explain` which files could not be worked on, and why.
+    pub fn tell_failing(&self, files: &[(String, String)]) -> Result<(), FolderError> {
+        let tell = || -> io::Result<()> {
+            if files.is_empty() {
+                return self.work.remove(FAILING);
+            }
+            let mut file = self.work.create(FAILING)?;
+            Ok(serde_json::to_writer(&mut file, &files)?)
+        };
+        tell().map_err(unavailable(self.work.path()))
     }
+
+    fn end(&self, end: End) -> &Directory {
+        match end {
+            End::Done => &self.done,
+            End::Rejected => &self.rejected,
+        }
+    }
+
+    /// Renames a file in work into a folder, under its name or the next free one.
+    fn move_beside(&self, to: &Directory, name: &str) -> Result<String, FolderError> {
+        for number in 0..MOST_TWINS {
+            let new = twin(name, number);
+            match self.work.rename_new(name, to, &new) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.check()?;
+                    return Err(FolderError::File { name: name.to_owned(), error });
+                }
+                Err(error) => return Err(self.of_file(name, error)),
+                Ok(()) => return Ok(new),
+            }
+        }
+        Err(self.of_file(name, io::ErrorKind::AlreadyExists.into()))
+    }
+}
+
+fn unavailable(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+    let path = path.to_owned();
+    move |error| FolderError::Unavailable { path, error }
+}
+
+/// Whether a file holds that content.
+fn is_same(folder: &Directory, name: &str, content: &[u8]) -> bool {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut found = Vec::new();
+        folder.read(name)?.take(content.len() as u64 + 1).read_to_end(&mut found)?;
+        Ok(found)
+    };
+    read().is_ok_and(|found| found == content)
+}
+
+/// Takes the lock of a folder, and writes the process id into it.
+fn lock(work: &Directory, folder: &Path) -> Result<File, FolderError> {
+    let path = work.path().join(LOCK);
+    let mut lock = work.keep(LOCK).map_err(unavailable(&path))?;
+    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => {
+            return Err(FolderError::Owned { path: folder.to_owned(), pid: pid_in(&mut lock) });
+        }
+        Err(error) => return Err(unavailable(&path)(error.into())),
+    }
+    let pid = format!("{:<10}\n", std::process::id());
+    lock.write_all_at(pid.as_bytes(), 0).map_err(unavailable(&path))?;
+    Ok(lock)
+}
+
+/// The work folder as a bystander sees it.
+fn seen(folder: &Path) -> Option<Directory> {
+    Directory::open(folder).ok()?.look_into(WORK).ok()
 }
 
 /// The process that works on a folder, if one does.
 pub fn owner(folder: &Path) -> Option<String> {
-    let mut lock = File::open(lock_of(folder)).ok()?;
+    let mut lock = seen(folder)?.read(LOCK).ok()?;
     match flock(&lock, FlockOperation::NonBlockingLockShared) {
         Err(Errno::WOULDBLOCK) => Some(pid_in(&mut lock)),
         _ => None,
     }
 }
 
-fn lock_of(folder: &Path) -> PathBuf {
-    folder.join(WORK).join("lock")
+/// The files that its agent could not work on, and why.
+pub fn failing(folder: &Path) -> BTreeMap<String, String> {
+    let file = seen(folder).and_then(|work| work.read(FAILING).ok());
+    let told = file.and_then(|file| serde_json::from_reader(io::BufReader::new(file)).ok());
+    told.map(|told: Vec<(String, String)>| told.into_iter().collect()).unwrap_or_default()
 }
 
 fn pid_in(lock: &mut File) -> String {
@@ -274,36 +394,11 @@ fn pid_in(lock: &mut File) -> String {
     }
 }
 
-fn twin_name(name: &str, twin: u32) -> String {
-    if twin == 0 { name.to_owned() } else { format!("{name}.{twin}") }
-}
-
-/// Renames `from` into the folder `to`, under its name or the next free one.
-fn move_beside(from: &Path, to: &Path, name: &str) -> io::Result<String> {
-    for twin in 0..MOST_TWINS {
-        let name = twin_name(name, twin);
-        match rename_new(from, &to.join(&name)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-            Ok(()) => return Ok(name),
-        }
-    }
-    Err(io::ErrorKind::AlreadyExists.into())
-}
-
-/// Renames without replacing.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        // File systems without RENAME_NOREPLACE (NFS, some FUSE): a hard link does not replace.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            fs::hard_link(from, to).and_then(|()| fs::remove_file(from))
-        }
-        result => Ok(result?),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
     use super::*;
 
     fn place() -> (tempfile::TempDir, Place) {
@@ -337,12 +432,12 @@ mod tests {
     fn nothing_in_done_or_rejected_is_replaced() {
         let (folder, place) = place();
         for expected in ["a", "a.1", "a.2"] {
-            fs::write(place.work("a"), "x").unwrap();
-            assert_eq!(place.move_to(DONE, "a").unwrap(), expected);
+            fs::write(folder.path().join(".work/a"), "x").unwrap();
+            assert_eq!(place.move_to(End::Done, "a").unwrap(), expected);
         }
-        place.write(REJECTED, "a.3", b"one").unwrap();
-        place.write(REJECTED, "a.3", b"one").unwrap();
-        place.write(REJECTED, "a.3", b"two").unwrap();
+        place.write(End::Rejected, "a.3", b"one").unwrap();
+        place.write(End::Rejected, "a.3", b"one").unwrap();
+        place.write(End::Rejected, "a.3", b"two").unwrap();
         assert_eq!(fs::read(folder.path().join("rejected/a.3.1")).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path().join("rejected")).unwrap().count(), 2);
     }
@@ -373,5 +468,96 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         Place::open(&folder).unwrap();
         assert!(matches!(place.check(), Err(FolderError::Replaced { .. })));
+    }
+
+    #[test]
+    fn a_work_folder_that_is_moved_away_or_replaced_is_noticed_and_nothing_is_followed() {
+        let (folder, place) = place();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(".work/a"), "ours").unwrap();
+        for name in [WORK, DONE, REJECTED] {
+            place.check().unwrap();
+            let (here, away) = (folder.path().join(name), elsewhere.path().join(name));
+            fs::rename(&here, &away).unwrap();
+            assert!(matches!(place.check(), Err(FolderError::Replaced { .. })), "{name}");
+            symlink(elsewhere.path(), &here).unwrap();
+            assert!(matches!(place.check(), Err(FolderError::Replaced { .. })), "{name}");
+            place.write(End::Rejected, "b", b"ours").unwrap();
+            assert!(!elsewhere.path().join("b").exists(), "{name}");
+            fs::remove_file(&here).unwrap();
+            fs::rename(&away, &here).unwrap();
+        }
+        assert_eq!(place.in_work().unwrap(), ["a"]);
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_what_is_ours_is_refused_and_its_aim_untouched() {
+        let home = tempfile::tempdir().unwrap();
+        let (folder, theirs) = (home.path().join("in"), home.path().join("theirs"));
+        fs::create_dir(&folder).unwrap();
+        fs::create_dir(&theirs).unwrap();
+        for name in [WORK, DONE, REJECTED] {
+            symlink(&theirs, folder.join(name)).unwrap();
+            let error = Place::open(&folder).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("symbolic link"), "{error}");
+            fs::remove_file(folder.join(name)).unwrap();
+        }
+        drop(Place::open(&folder).unwrap());
+        fs::remove_file(folder.join(".work/lock")).unwrap();
+        fs::write(theirs.join("file"), "theirs").unwrap();
+        symlink(theirs.join("file"), folder.join(".work/lock")).unwrap();
+        let error = Place::open(&folder).unwrap_err().to_string();
+        assert!(error.contains("symbolic link is not followed"), "{error}");
+        assert_eq!(fs::read(theirs.join("file")).unwrap(), b"theirs");
+        assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_left_over_that_is_a_link_is_replaced_and_not_written_through() {
+        let (folder, place) = place();
+        let theirs = folder.path().join("theirs");
+        fs::write(&theirs, "theirs").unwrap();
+        for name in [".work/.part", ".work/.failing"] {
+            symlink(&theirs, folder.path().join(name)).unwrap();
+        }
+        place.write(End::Rejected, "a.problems.txt", b"ours").unwrap();
+        place.tell_failing(&[("a".to_owned(), "no".to_owned())]).unwrap();
+        assert_eq!(failing(folder.path()), BTreeMap::from([("a".to_owned(), "no".to_owned())]));
+        assert_eq!(fs::read(&theirs).unwrap(), b"theirs");
+        // A link among the finished ones: not read, and the next free name is taken.
+        symlink(&theirs, folder.path().join("rejected/b")).unwrap();
+        place.write(End::Rejected, "b", b"theirs").unwrap();
+        assert_eq!(fs::read(folder.path().join("rejected/b.1")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn folders_that_others_may_write_to_are_refused() {
+        let (folder, place) = place();
+        drop(place);
+        for name in [WORK, DONE, REJECTED] {
+            let path = folder.path().join(name);
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
+            let error = Place::open(folder.path()).unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("chmod go-w"), "{error}");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let _place = Place::open(folder.path()).unwrap();
+        let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode(WORK) & 0o777, 0o700);
+        assert_eq!(mode(DONE) & 0o777, 0o755, "whom its owner lets read may read");
+    }
+
+    #[test]
+    fn a_long_name_ends_under_a_shorter_one() {
+        let (folder, place) = place();
+        let long = "ü".repeat(125) + ".idoc";
+        assert_eq!(long.len(), 255);
+        for _ in 0..2 {
+            fs::write(folder.path().join(".work").join(&long), "x").unwrap();
+            place.move_to(End::Done, &long).unwrap();
+        }
+        let done = Directory::open(&folder.path().join("done")).unwrap().names().unwrap();
+        assert_eq!(done.len(), 2, "{done:?}");
+        assert!(done.contains(&long) && done.iter().any(|name| name.ends_with(".idoc.1")));
     }
 }

@@ -4,15 +4,15 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
 use crate::config::LEAST_WEIGHT;
-use crate::journal::{FileOutcome, FileRow, network_fs};
+use crate::journal::network_fs;
 use crate::source::folder::judge::{Completeness, Settings, Waiting};
 use crate::source::folder::look::{Look, Observer};
 use crate::source::folder::place::{Claim, FolderError, Place};
+use crate::source::folder::troubles::Troubles;
 use crate::source::folder::watch::{Told, Watch};
 use crate::source::folder::work::Held;
 use crate::source::folder::{Context, blocking};
@@ -23,6 +23,8 @@ const GROUP_FILES: usize = 256;
 const GROUP_BYTES: u64 = 8 << 20;
 /// The word of the metric for files that are whole and wait for those in work.
 const BEHIND: &str = "behind";
+/// The word of the metric for files that could not be worked on and are tried again.
+const FAILING: &str = "failing";
 /// The unit of the gate, in bytes.
 pub(super) const PERMIT: u64 = 1 << 10;
 /// The least that a document counts for at the gate, in permits.
@@ -34,6 +36,7 @@ pub(super) struct Session<'c> {
     pub(super) place: Arc<Place>,
     pub(super) settings: Settings,
     pub(super) observer: Observer,
+    pub(super) troubles: &'c mut Troubles,
     /// What documents may hold in memory.
     pub(super) gate: Arc<Semaphore>,
     pub(super) permits: u32,
@@ -42,8 +45,13 @@ pub(super) struct Session<'c> {
     looked: tokio::time::Instant,
 }
 
-/// Works until the agent stops, or the folder is lost.
-pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
+/// Works until the agent stops, or the folder is lost. `worked` turns true when the files were worked
+/// on once without an error that ends the session.
+pub(super) async fn run(
+    context: &mut Context,
+    troubles: &mut Troubles,
+    worked: &mut bool,
+) -> Result<(), FolderError> {
     let folder = context.path.clone();
     let place = Arc::new(blocking(move || Place::open(&folder)).await?);
     let path = context.path.clone();
@@ -69,13 +77,15 @@ pub(super) async fn run(context: &mut Context) -> Result<(), FolderError> {
     let (gate, permits) = (context.gate.room.clone(), context.gate.all);
     let (observer, watch) = (Observer::default(), watch.ok());
     let looked = tokio::time::Instant::now();
-    let mut session = Session { context, place, settings, observer, gate, permits, watch, looked };
+    let mut session =
+        Session { context, place, settings, observer, troubles, gate, permits, watch, looked };
     session.recover().await?;
     while !session.context.is_stopping() {
         if !session.wait_until_open().await {
             break;
         }
         session.turn().await?;
+        *worked = true;
     }
     Ok(())
 }
@@ -84,15 +94,21 @@ impl Session<'_> {
     /// Looks once and works on what is whole; waits where nothing is.
     async fn turn(&mut self) -> Result<(), FolderError> {
         let looks = self.look().await?;
+        self.try_again(&looks).await?;
         self.show_waiting(&looks);
-        let whole = |look: &&Look| matches!(look.judged, Completeness::Complete(_));
+        let now = tokio::time::Instant::now();
+        let whole = |look: &&Look| {
+            matches!(look.judged, Completeness::Complete(_))
+                && !self.troubles.waits(&look.name, now)
+        };
         let ready: Vec<_> = looks.iter().filter(whole).cloned().collect();
         if ready.is_empty() {
             let next = looks.iter().filter_map(|look| match look.judged {
                 Completeness::Waiting(Waiting::Changing(left)) => Some(left),
                 _ => None,
             });
-            self.wait(next.min()).await;
+            let next = next.chain(self.troubles.next(now)).min();
+            self.wait(next).await;
             return Ok(());
         }
         for group in groups(ready) {
@@ -170,13 +186,18 @@ impl Session<'_> {
     }
 
     fn show_waiting(&self, looks: &[Look]) {
-        for reason in Waiting::REASONS.into_iter().chain([BEHIND]) {
+        let now = tokio::time::Instant::now();
+        for reason in Waiting::REASONS.into_iter().chain([BEHIND, FAILING]) {
             let waits = |look: &&Look| match look.judged {
                 Completeness::Waiting(waiting) => waiting.reason() == reason,
-                Completeness::Complete(_) => reason == BEHIND,
+                Completeness::Complete(_) => {
+                    reason == BEHIND && !self.troubles.waits(&look.name, now)
+                }
                 Completeness::Left(_) => false,
             };
-            let count = looks.iter().filter(waits).count();
+            // Those in work are not in the folder.
+            let failing = if reason == FAILING { self.troubles.len() } else { 0 };
+            let count = failing + looks.iter().filter(waits).count();
             let labels: [&str; 2] = [&self.context.name, reason];
             let gauge = self.context.metrics.files_waiting.with_label_values(&labels);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
@@ -221,10 +242,16 @@ impl Session<'_> {
     async fn claim(&mut self, group: Vec<Look>) -> Result<Vec<Held>, FolderError> {
         let (place, source) = (self.place.clone(), self.context.name.clone());
         let claimed = blocking(move || {
-            let mut held = Vec::new();
-            let mut changed = Vec::new();
+            let (mut held, mut changed, mut failed) = (Vec::new(), Vec::new(), Vec::new());
             for look in group {
-                match place.claim(&look.name, &look.stamp)? {
+                let claim = match place.claim(&look.name, &look.stamp) {
+                    Err(error @ FolderError::File { .. }) => {
+                        failed.push(error);
+                        continue;
+                    }
+                    claim => claim?,
+                };
+                match claim {
                     Claim::Taken => {
                         if let Some(marker) = &look.marker {
                             place.remove_marker(marker);
@@ -244,88 +271,17 @@ impl Session<'_> {
                 }
             }
             // Without this a power cut may undo the claim that the journal knows of.
-            place.sync(&["."])?;
-            Ok::<_, FolderError>((held, changed))
+            place.sync_claims()?;
+            Ok::<_, FolderError>((held, changed, failed))
         });
-        let (held, changed) = claimed.await?;
+        let (held, changed, failed) = claimed.await?;
+        failed.into_iter().try_for_each(|error| self.excuse(error))?;
         for name in changed {
             self.observer.put_back(&name);
             self.context.count("put-back");
         }
         held.iter().for_each(|_| self.context.count("taken"));
         Ok(held)
-    }
-
-    /// Goes on with the files that were in work when the last session ended.
-    async fn recover(&mut self) -> Result<(), FolderError> {
-        let place = self.place.clone();
-        let names = blocking(move || place.in_work()).await?;
-        let rows = self.open_files().await?;
-        let (left, gone): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| names.contains(&row.name));
-        self.end_gone(gone).await?;
-        let place = self.place.clone();
-        let held = blocking(move || {
-            let stamp = |name: String| {
-                let metadata = std::fs::symlink_metadata(place.work(&name)).ok()?;
-                let stamp = super::look::Stamp::of(&metadata);
-                Some(Held { name, stamp })
-            };
-            names.into_iter().filter_map(stamp).collect::<Vec<_>>()
-        });
-        let held = held.await;
-        // What was begun first goes on first.
-        let order = |held: &Held| left.iter().position(|row| row.name == held.name);
-        let mut held = held;
-        held.sort_by_key(|held| order(held).unwrap_or(usize::MAX));
-        while !held.is_empty() && self.wait_until_open().await {
-            let rest = held.split_off(group_length(held.iter().map(|held| held.stamp.size)));
-            self.work_on(std::mem::replace(&mut held, rest), &left).await?;
-        }
-        Ok(())
-    }
-
-    async fn open_files(&self) -> Result<Vec<FileRow>, FolderError> {
-        let (journal, name) = (self.context.journal.clone(), self.context.name.clone());
-        let rows = blocking(move || journal.open_files(&name)).await;
-        rows.map_err(|error| FolderError::Journal(error.to_string()))
-    }
-
-    /// Ends files that are not in work any more: they were moved and the journal was not told, or
-    /// somebody took them away.
-    async fn end_gone(&self, rows: Vec<FileRow>) -> Result<(), FolderError> {
-        let outcome = |row: &FileRow| match row {
-            FileRow { documents: 0, .. } => FileOutcome::Rejected,
-            row if row.next_index >= row.documents => FileOutcome::Done,
-            _ => FileOutcome::Vanished,
-        };
-        let ended: Vec<_> = rows.iter().map(|row| (row.file, outcome(row))).collect();
-        for (row, (_, outcome)) in rows.iter().zip(&ended) {
-            if *outcome == FileOutcome::Vanished {
-                tracing::error!(
-                    source = %self.context.name,
-                    file = %row.name,
-                    taken = row.next_index,
-                    of = row.documents,
-                    "file was taken out of the work folder; drop it again, what was taken is known"
-                );
-            }
-        }
-        self.end(ended).await
-    }
-
-    /// Ends files in the journal, and counts them then: what the journal did not take is ended once
-    /// more by the next session.
-    pub(super) async fn end(&self, ended: Vec<(u64, FileOutcome)>) -> Result<(), FolderError> {
-        if ended.is_empty() {
-            return Ok(());
-        }
-        let now: Timestamp = (self.context.clock)();
-        let outcomes: Vec<_> = ended.iter().map(|(_, outcome)| *outcome).collect();
-        let done = self.context.journal.end_files(ended, now).await;
-        done.map_err(|error| FolderError::Journal(error.to_string()))?;
-        outcomes.iter().for_each(|outcome| self.context.count(outcome.as_str()));
-        Ok(())
     }
 }
 
@@ -340,7 +296,7 @@ fn groups(mut looks: Vec<Look>) -> Vec<Vec<Look>> {
 }
 
 /// How many of the first files make a group: at least one.
-fn group_length(sizes: impl Iterator<Item = u64>) -> usize {
+pub(super) fn group_length(sizes: impl Iterator<Item = u64>) -> usize {
     let mut bytes: u64 = 0;
     let fits = sizes.take(GROUP_FILES).take_while(|size| {
         bytes = bytes.saturating_add(*size);
