@@ -242,6 +242,44 @@ fn folders_that_cannot_be_used_are_named_and_nothing_is_left_in_the_others() {
 }
 
 #[test]
+fn what_other_users_could_use_is_named() {
+    let sources = "linked: { type: folder, path: in, format: idoc }, \
+                   shown: { type: folder, path: shown, format: idoc }";
+    let targets = "sap: { type: file, path: out, name: '{docnum}' }";
+    let site = site(sources, targets);
+    for (folder, mode) in [("in", 0o777), ("shown", 0o777), ("shown/done", 0o755)] {
+        fs::create_dir(site.path(folder)).unwrap();
+        set_mode(&site.path(folder), mode);
+    }
+    std::os::unix::fs::symlink(site.path("data"), site.path("in/.work")).unwrap();
+    fs::create_dir(site.path("out/.waybill")).unwrap();
+    set_mode(&site.path("out/.waybill"), 0o770);
+    set_mode(&site.path("data"), 0o755);
+    let said = doctor(&site, &[]);
+    for (part, check, result, word) in [
+        ("source linked", "user", "fail", "symbolic link"),
+        ("source shown", "mode", "warn", "0755"),
+        ("target sap", "user", "fail", "chmod go-w"),
+        ("journal", "mode", "warn", "0755"),
+    ] {
+        let (graded, found, _) = said.about(part, check);
+        assert!(graded == result && found.contains(word), "{part}, {check}: {}", said.out);
+    }
+    assert_eq!(fs::read_dir(site.path("data")).unwrap().count(), 0, "a link was followed");
+    set_mode(&site.path("data"), 0o700);
+    fs::write(site.path("data/journal.db"), "").unwrap();
+    set_mode(&site.path("data/journal.db"), 0o644);
+    let said = doctor(&site, &[]);
+    let (graded, found, _) = said.about("journal", "mode");
+    assert!(graded == "warn" && found.contains("journal.db"), "{found}");
+}
+
+fn set_mode(path: &std::path::Path, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(path, mode).unwrap();
+}
+
+#[test]
 fn a_web_service_is_asked_once_without_a_document() {
     let now = "Sun, 06 Nov 1994 08:49:37 GMT";
     let (good, closed) = (service("405 Method Not Allowed", now), service("401 Unauthorized", now));

@@ -1,18 +1,20 @@
 //! Folders that files come from and go to: there, ours to read, write and rename in, in one file
-//! system, with room.
+//! system, with room; and who else may write to what is ours inside.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
+use crate::directory::{Directory, DirectoryError};
 use crate::doctor::Part;
 use crate::journal::network_fs;
 use crate::source::folder::look::{DONE, REJECTED, WORK};
+use crate::target::file;
 
 /// Free space below which somebody should look.
 const LITTLE: u64 = 64 << 20;
@@ -21,74 +23,95 @@ const MOUNT: &str = "make the folder or mount its share";
 
 /// A folder that files are dropped into.
 pub(super) fn source(part: &mut Part<'_>, folder: &Path, clock: fn() -> Timestamp) {
-    let Some(device) = there(part, folder) else { return };
+    if !there(part, folder) {
+        return;
+    }
     if let Err(error) = fs::read_dir(folder) {
         return part.fail("read", format!("{}: {error}", folder.display()), RIGHTS);
     }
-    let inside = [WORK, DONE, REJECTED].map(|name| folder.join(name));
-    if !one_device(part, &inside, device) {
+    if !own(part, folder, &[WORK, DONE, REJECTED]) {
         return;
     }
-    let work = if inside[0].is_dir() { inside[0].as_path() } else { folder };
+    let inside = folder.join(WORK);
+    let work = if inside.is_dir() { inside.as_path() } else { folder };
     written(part, (folder, work), clock);
 }
 
 /// A folder that somebody else empties.
 pub(super) fn target(part: &mut Part<'_>, folder: &Path, clock: fn() -> Timestamp) {
-    let Some(device) = there(part, folder) else { return };
-    let work = folder.join(".waybill");
-    if !one_device(part, std::slice::from_ref(&work), device) {
+    if !there(part, folder) || !own(part, folder, &[file::WORK]) {
         return;
     }
+    let work = folder.join(file::WORK);
     let work = if work.is_dir() { work } else { folder.to_owned() };
     written(part, (work.as_path(), folder), clock);
 }
 
-/// Whether it is there, and its device.
-fn there(part: &mut Part<'_>, folder: &Path) -> Option<u64> {
+fn there(part: &mut Part<'_>, folder: &Path) -> bool {
     let shown = folder.display();
     match fs::metadata(folder) {
         Ok(metadata) if metadata.is_dir() => {
             let kind = network_fs(folder).ok().flatten();
             let kind = kind.map(|kind| format!(", on {kind}")).unwrap_or_default();
             part.ok("folder", format!("{shown}{kind}"));
-            Some(metadata.dev())
+            true
         }
         Ok(_) => {
             part.fail("folder", format!("{shown} is no folder"), MOUNT);
-            None
+            false
         }
         Err(error) => {
             part.fail("folder", format!("{shown}: {error}"), MOUNT);
-            None
+            false
         }
     }
 }
 
-/// Whether those of the folders inside that are there can be renamed into.
-fn one_device(part: &mut Part<'_>, inside: &[PathBuf], device: u64) -> bool {
-    for path in inside {
-        let other = match fs::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            Err(error) => Err(error.to_string()),
-            Ok(metadata) if !metadata.is_dir() => Err("is no folder".to_owned()),
-            Ok(metadata) => Ok(metadata.dev() != device),
-        };
-        match other {
-            Ok(false) => {}
-            Ok(true) => {
-                let found = format!("{} is on another one than its folder", path.display());
-                part.fail("file system", found, "make it a plain folder");
+/// Whether those of our folders inside that are there can be used: renamed into, ours, and closed to
+/// the writes of others.
+fn own(part: &mut Part<'_>, folder: &Path, names: &[&str]) -> bool {
+    let opened = match Directory::open(folder) {
+        Ok(opened) => opened,
+        Err(error) => {
+            part.fail("read", format!("{}: {error}", folder.display()), RIGHTS);
+            return false;
+        }
+    };
+    for name in names {
+        match opened.enter(name) {
+            Ok(inside) => open_to_others(part, &inside, *name == WORK || *name == file::WORK),
+            Err(DirectoryError::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error @ DirectoryError::OtherDevice { .. }) => {
+                part.fail("file system", error.to_string(), "make it a plain folder");
                 return false;
             }
-            Err(why) => {
-                part.fail("file system", format!("{}: {why}", path.display()), RIGHTS);
+            // Whoever looks may be another user than the agent.
+            Err(error @ DirectoryError::Owner { .. }) => {
+                part.warn("user", error.to_string(), "run this as the agent's user to be sure");
+            }
+            Err(error @ DirectoryError::Io { .. }) => {
+                part.fail("read", error.to_string(), RIGHTS);
+                return false;
+            }
+            Err(error) => {
+                part.fail("user", error.to_string(), "see docs/operations/folders.md");
                 return false;
             }
         }
     }
     part.ok("file system", "files can be renamed within it");
     true
+}
+
+/// What other users may do in a folder of ours. Who may read what is done is the operator's to say, but
+/// hardly everybody.
+fn open_to_others(part: &mut Part<'_>, inside: &Directory, private: bool) {
+    let others = if private { 0o077 } else { 0o007 };
+    let Ok(mode) = inside.facts().map(|facts| facts.mode() & 0o7777) else { return };
+    if mode & others != 0 {
+        let found = format!("{}: mode {mode:04o} lets other users in", inside.path().display());
+        part.warn("mode", found, "chmod 700, or 750 for those who read what is done");
+    }
 }
 
 /// Makes a hidden file, renames it as the agent would, and takes it away.

@@ -1,6 +1,7 @@
 //! The journal: where it lies, who owns it, whether it still says what it said.
 
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,6 +9,7 @@ use tokio::net::UnixStream;
 
 use crate::agent::{self, CONTROL_SOCKET};
 use crate::config::load::Written;
+use crate::directory::{Directory, open_to_others as open_mode};
 use crate::doctor::{Options, Part};
 use crate::journal::{Journal, JournalError, Reader, network_fs, owner_of};
 
@@ -119,6 +121,7 @@ fn there(part: &mut Part<'_>, directory: &Path) -> bool {
         part.fail("data_dir", format!("{shown} is on {kind}"), remedy);
         return false;
     }
+    open_to_others(part, directory);
     let probe = directory.join(format!(".waybill-doctor-{}", std::process::id()));
     match std::fs::write(&probe, b"").and_then(|()| std::fs::remove_file(&probe)) {
         Ok(()) => part.ok("data_dir", shown.to_string()),
@@ -128,6 +131,32 @@ fn there(part: &mut Part<'_>, directory: &Path) -> bool {
         }
     }
     true
+}
+
+/// Whether other users may enter the directory, or read what is in there.
+fn open_to_others(part: &mut Part<'_>, directory: &Path) {
+    let looked = Directory::open(directory).and_then(|opened| {
+        let facts = opened.facts()?;
+        let names = opened
+            .names()?
+            .into_iter()
+            .filter(|name| opened.metadata(name).is_ok_and(|facts| open_mode(&facts).is_some()));
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        Ok((facts, names))
+    });
+    let Ok((facts, names)) = looked else { return };
+    if facts.mode() & 0o007 != 0 || open_mode(&facts).is_some() {
+        let found = format!("mode {:04o} lets other users in", facts.mode() & 0o7777);
+        part.warn(
+            "mode",
+            found,
+            "the agent closes it when it starts, where it is its own: chmod 700",
+        );
+    } else if !names.is_empty() {
+        let found = format!("open to other users: {}", names.join(", "));
+        part.warn("mode", found, "the agent closes its own files when it starts: chmod 600");
+    }
 }
 
 /// Who runs.
