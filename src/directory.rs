@@ -202,8 +202,15 @@ impl Directory {
     /// Opens a file of ours for reading and writing that must outlive the process, such as a lock.
     pub fn keep(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let flags = flags | OFlags::NONBLOCK;
         let mode = Mode::from_raw_mode(FILE_MODE);
-        Ok(rustix::fs::openat(&self.handle, name, flags | OFlags::NONBLOCK, mode)?.into())
+        let file = File::from(rustix::fs::openat(&self.handle, name, flags, mode)?);
+        let facts = file.metadata()?;
+        if !is_plain(&facts) || facts.uid() != geteuid().as_raw() {
+            let error = "not a plain file of the agent's user with one name; remove it";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+        }
+        Ok(file)
     }
 
     /// Removes a file; one that is not there is no error.
@@ -254,6 +261,11 @@ impl Directory {
 /// What a file is, whatever its name leads to later.
 pub fn identity(facts: &Metadata) -> Identity {
     (facts.dev(), facts.ino())
+}
+
+/// Whether it is a plain file with one name.
+pub fn is_plain(facts: &Metadata) -> bool {
+    facts.is_file() && facts.nlink() == 1
 }
 
 /// What the mode of a file or folder of this process's user lets others do. `None` where it is

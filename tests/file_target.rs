@@ -11,11 +11,12 @@ use std::path::Path;
 use waybill::config::{FileTarget, NameTemplate, TargetKind};
 use waybill::delivery::State;
 use waybill::journal::What;
-use world::World;
+use world::{World, until};
 
 fn at(folder: &Path) -> TargetKind {
     let name = NameTemplate::parse("{docnum}.idoc").unwrap();
-    TargetKind::File(FileTarget { path: folder.display().to_string(), name })
+    let mode = 0o640;
+    TargetKind::File(FileTarget { path: folder.display().to_string(), name, mode })
 }
 
 fn world(folder: &Path) -> World {
@@ -60,5 +61,40 @@ async fn a_delivery_that_was_begun_in_another_folder_is_in_doubt_and_written_whe
     running.act("k", What::Release(begun)).await;
     world.until_state(begun, State::Delivered).await;
     assert_eq!(fs::read(new.path().join("2.idoc")).unwrap(), b"EDI_DC40");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_begun_in_a_work_folder_that_is_gone_is_in_doubt() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = world(folder.path());
+    deliver_one(&mut world).await;
+    let id = world.due("k", "EDI_DC40").await;
+    world.leave_prepared(id).await;
+    fs::remove_dir(folder.path().join(".waybill")).unwrap();
+    let running = world.start();
+    world.until_state(id, State::InDoubt).await;
+    assert!(world.reason(id).contains("release or discard"), "{}", world.reason(id));
+    running.act("k", What::Release(id)).await;
+    world.until_state(id, State::Delivered).await;
+    assert_eq!(fs::read(folder.path().join("2.idoc")).unwrap(), b"EDI_DC40");
+    running.stop().await;
+}
+
+/// Who may write to the folder makes a link of the work folder: nothing is written behind it, and the
+/// delivery waits until it is put right.
+#[tokio::test]
+async fn a_link_in_the_place_of_the_work_folder_takes_the_target_down_and_is_not_followed() {
+    let (folder, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::write(theirs.path().join("1"), "theirs").unwrap();
+    std::os::unix::fs::symlink(theirs.path(), folder.path().join(".waybill")).unwrap();
+    let mut world = world(folder.path());
+    let id = world.due("k", "EDI_DC40").await;
+    let running = world.start();
+    let why = || world.metrics.reasons.of("target sap").unwrap_or_default();
+    until("it is down for that", || async { why().contains("symbolic link") }).await;
+    assert_eq!(fs::read(theirs.path().join("1")).unwrap(), b"theirs");
+    fs::remove_file(folder.path().join(".waybill")).unwrap();
+    world.until_state(id, State::Delivered).await;
     running.stop().await;
 }

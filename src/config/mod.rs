@@ -244,6 +244,8 @@ pub struct FileTarget {
     pub path: String,
     /// How files are named.
     pub name: NameTemplate,
+    /// The mode of files. Default 0640: their reader is in the group of the folder.
+    pub mode: u32,
 }
 
 /// What becomes of a delivery that may have arrived.

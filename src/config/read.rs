@@ -227,7 +227,8 @@ fn file_target(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<FileT
     let path = fields.required_text("path", problems);
     fields.required("name", problems);
     let name = fields.parsed("name", problems, NameTemplate::parse);
-    Some(FileTarget { path: path?.value, name: name? })
+    let mode = fields.parsed("mode", problems, unit::file_mode);
+    Some(FileTarget { path: path?.value, name: name?, mode: mode.unwrap_or(0o640) })
 }
 
 fn retry(node: Option<&Node>, problems: &mut Problems) -> Retry {

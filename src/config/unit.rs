@@ -37,6 +37,18 @@ pub fn count(text: &str, least: u64, most: u64) -> Result<u64, String> {
     if (least..=most).contains(&number) { Ok(number) } else { Err(expected()) }
 }
 
+/// The mode of a file: octal digits. Its owner, the agent, must be able to read and write it, and
+/// nobody executes a document.
+pub fn file_mode(text: &str) -> Result<u32, String> {
+    let expected = || "an octal mode such as `0640` or `0660` is expected".to_owned();
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|_| digits).ok_or_else(expected)?;
+    if mode & 0o600 != 0o600 || mode & !0o666 != 0 {
+        return Err(format!("{}; the owner reads and writes, nobody executes", expected()));
+    }
+    Ok(mode)
+}
+
 fn split(text: &str) -> Result<(u64, &str), String> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(at);
@@ -55,6 +67,15 @@ mod tests {
         assert_eq!(size("32MiB"), Ok(32 << 20));
         assert_eq!(size("16 KiB"), Ok(16 << 10));
         assert_eq!(count("500", 1, 65_535), Ok(500));
+    }
+
+    #[test]
+    fn the_mode_of_a_file_is_octal_and_sane() {
+        assert_eq!(file_mode("0640"), Ok(0o640));
+        assert_eq!(file_mode("600"), Ok(0o600));
+        for wrong in ["", "64", "0o640", "0888", "+640", "0440", "0755", "4640", "06400"] {
+            assert!(file_mode(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

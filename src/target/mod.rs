@@ -146,7 +146,7 @@ impl Target {
     ) -> Self {
         let (name, base) = (target.name.clone(), base.to_owned());
         match &target.kind {
-            TargetKind::File(file) => Self::File(Folder::new(home.join(&file.path))),
+            TargetKind::File(file) => Self::File(Folder::new(home.join(&file.path), file.mode)),
             TargetKind::Amqp(amqp) => Self::Amqp(Publisher::new(name, amqp.clone(), base)),
             TargetKind::Http(http) => Self::Http(Poster::new(name, (**http).clone(), base, clock)),
         }
@@ -289,7 +289,9 @@ impl Entered {
 
 fn prepare_answer(error: FileError) -> Answer {
     match error {
-        FileError::Unavailable { .. } => Answer::Unavailable(error.to_string().into()),
+        FileError::Unavailable { .. } | FileError::Untrusted { .. } | FileError::Lost { .. } => {
+            Answer::Unavailable(error.to_string().into())
+        }
         // A temporary name is ours alone: what is in its way does not go by itself.
         FileError::Taken { .. } | FileError::Refused { .. } => {
             Answer::Reject(error.to_string().into())
@@ -304,7 +306,8 @@ fn publish_answer(result: Result<(), FileError>) -> Answer {
     };
     let reason = error.to_string().into();
     match error {
-        FileError::Unavailable { .. } => Answer::Unavailable(reason),
+        FileError::Unavailable { .. } | FileError::Untrusted { .. } => Answer::Unavailable(reason),
+        FileError::Lost { .. } => Answer::InDoubt(reason),
         FileError::Taken { .. } => Answer::Retry { why: Why::NameTaken, reason, after: None },
         FileError::Refused { .. } => Answer::Reject(reason),
     }
