@@ -668,6 +668,82 @@ fn a_file_without_idocs_is_rejected_as_a_whole() {
     });
 }
 
+/// 8 GiB of which nothing lies on the disk, and the ninth record is none.
+fn sparse(site: &Site, name: &str) {
+    let file = File::create(site.path(".part")).unwrap();
+    (&file).write_all((idocs(1..4) + "no record").as_bytes()).unwrap();
+    file.set_len(8 << 30).unwrap();
+    fs::rename(site.path(".part"), site.path(name)).unwrap();
+}
+
+#[test]
+fn a_huge_file_is_rejected_without_being_read_to_its_end() {
+    runtime().block_on(async {
+        for (keys, why) in
+            [("max_file: 16GiB", "10:1: a record longer than"), ("in_flight: 4MiB", "max_file")]
+        {
+            let site = Site::new(&format!("complete: {{ stable_for: 100ms }}, {keys}"));
+            let running = site.run();
+            sparse(&site, "a.idoc");
+            site.rename_in("b.idoc", &idocs(4..6));
+            running.done(1).await;
+            assert_eq!((running.files("rejected"), running.events(None)), (1, 2));
+            let problems = site.text("rejected/a.idoc.problems.txt");
+            assert!(problems.contains(why), "{problems}");
+            // The longest record is one of 16 MiB.
+            let status = fs::read_to_string("/proc/self/io").unwrap();
+            let read = status.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap();
+            assert!(read.parse::<u64>().unwrap() < 1 << 30, "{read}");
+            running.stop().await;
+        }
+    });
+}
+
+/// More than is worked on together with others.
+fn large(site: &Site, name: &str, first: u64) -> u64 {
+    let count = 4_500;
+    let text = idocs(first..first + count);
+    assert!(text.len() > 8 << 20);
+    site.rename_in(name, &text);
+    count
+}
+
+#[test]
+fn files_wait_for_a_large_one_that_came_first() {
+    runtime().block_on(async {
+        let site = Site::still();
+        let count = large(&site, "large.idoc", 1);
+        site.rename_in("small.idoc", &idocs(900_000..900_003));
+        let running = site.run();
+        running.done(2).await;
+        let rows = running.journal.files_named("drop", "small.idoc", 1).unwrap();
+        assert_eq!((rows[0].file, rows[0].documents), (2, 3), "begun when the first was done");
+        assert_eq!(running.events(None) as u64, count + 3);
+        running.stop().await;
+    });
+}
+
+#[test]
+fn where_order_is_of_no_account_a_large_file_holds_up_no_small_one() {
+    runtime().block_on(async {
+        let site = Site::new("complete: { stable_for: 100ms }, order: none, in_flight: 64KiB");
+        let count = large(&site, "large.idoc", 1);
+        let running = site.run();
+        let begun = || running.journal.open_files("drop").unwrap().len() == 1;
+        until("the large one is begun", begun).await;
+        site.rename_in("small.idoc", &idocs(900_000..900_003));
+        let ended = |name: &str| {
+            let rows = running.journal.files_named("drop", name, 1).unwrap();
+            rows.first().is_some_and(|row| row.outcome == Some(FileOutcome::Done))
+        };
+        until("the small one is done", || ended("small.idoc")).await;
+        assert!(!ended("large.idoc"), "and the large one is not");
+        running.done(2).await;
+        assert_eq!((running.events(None) as u64, running.redeliveries()), (count + 3, 0));
+        running.stop().await;
+    });
+}
+
 // --- disks and rights -------------------------------------------------------------------------
 
 #[test]

@@ -23,6 +23,19 @@ pub struct FolderSource {
     pub in_flight: u64,
     /// A file with a larger document is rejected. Default 16MiB.
     pub max_message: u64,
+    /// A larger file is rejected without being read. Default 2GiB.
+    pub max_file: u64,
+    /// Whether files wait for their turn.
+    pub order: Order,
+}
+
+/// The order of the files of a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// By their times of change: none is begun before an earlier one is done. The default.
+    Changed,
+    /// None: small files are taken between the pieces of a large one.
+    None,
 }
 
 /// The least that a document counts for among those in memory, in bytes.
@@ -85,6 +98,9 @@ pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<F
     });
     let in_flight = fields.parsed("in_flight", problems, unit::size);
     let max_message = fields.parsed("max_message", problems, unit::size);
+    let max_file = fields.parsed("max_file", problems, unit::size);
+    let words = [("changed", Order::Changed), ("none", Order::None)];
+    let order = fields.choice("order", problems, &words);
     Some(FolderSource {
         path: path?.value,
         stable_for,
@@ -92,6 +108,8 @@ pub(super) fn read(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<F
         poll: poll.unwrap_or(Duration::from_secs(2)),
         in_flight: in_flight.unwrap_or(4 << 20),
         max_message: max_message.unwrap_or(16 << 20),
+        max_file: max_file.unwrap_or(2 << 30),
+        order: order.unwrap_or(Order::Changed),
     })
 }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 use waybill_parsers::Path;
 
 pub use crate::config::exchange::{AmqpTarget, DeclareExchange, Mode};
-pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker};
+pub use crate::config::folder::{FolderSource, LEAST_WEIGHT, Marker, Order};
 pub use crate::config::format::{IdocSource, SourceFormat};
 pub use crate::config::http::HttpTarget;
 pub use crate::config::limits::Limits;

@@ -28,7 +28,7 @@ pub struct NewFile {
     pub source: Arc<str>,
     /// Its name in the folder.
     pub name: String,
-    /// SHA-256 of all of it.
+    /// SHA-256 of all of it; of one that is rejected as a whole, of its first 8 MiB.
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
@@ -79,7 +79,7 @@ pub struct FileRow {
     pub file: u64,
     /// Its name in the folder.
     pub name: String,
-    /// SHA-256 of all of it.
+    /// SHA-256 of all of it; of one that is rejected as a whole, of its first 8 MiB.
     #[serde(serialize_with = "text")]
     pub digest: Digest,
     /// Its bytes.

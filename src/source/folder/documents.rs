@@ -14,7 +14,8 @@ use crate::event::{Digest, FilePosition};
 
 /// Bytes that are read from the disk at once.
 const BUFFER: usize = 256 << 10;
-/// Bytes of a file that are worked through before somebody may stop it.
+/// Bytes of a file that are worked through before somebody may stop it. The digest of a broken file is
+/// of so many bytes: what is behind them is not read for it.
 pub const STEP: u64 = 8 << 20;
 
 /// Why a file cannot be read to its end.
@@ -31,7 +32,7 @@ pub enum ReadError {
 /// What pass 1 found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
-    /// SHA-256 of all of it.
+    /// SHA-256 of all of it; of one that is broken, of its first 8 MiB.
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
@@ -84,44 +85,87 @@ impl<R: io::BufRead> Spans<R> {
     }
 }
 
+/// What a file may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Most {
+    /// Bytes of a document.
+    pub document: u64,
+    /// Bytes of the file.
+    pub file: u64,
+}
+
+/// What was read so far.
+#[derive(Clone, Debug, Default)]
+struct Sum {
+    all: Sha256,
+    read: u64,
+    /// Of the first [`STEP`] bytes, once they were read.
+    head: Option<Sha256>,
+}
+
+impl Sum {
+    fn add(&mut self, bytes: &[u8]) {
+        let left = usize::try_from(STEP.saturating_sub(self.read)).unwrap_or(usize::MAX);
+        let (head, rest) = bytes.split_at(left.min(bytes.len()));
+        self.all.update(head);
+        self.read += bytes.len() as u64;
+        if self.head.is_none() && self.read >= STEP {
+            self.head = Some(self.all.clone());
+        }
+        self.all.update(rest);
+    }
+}
+
 /// A reader that sums up what goes through it.
 #[derive(Debug)]
 struct Summing {
     file: File,
-    sum: Arc<Mutex<(Sha256, u64)>>,
+    sum: Arc<Mutex<Sum>>,
 }
 
 impl Read for Summing {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.file.read(buffer)?;
         let mut sum = self.sum.lock().unwrap_or_else(PoisonError::into_inner);
-        sum.0.update(buffer.get(..count).unwrap_or_default());
-        sum.1 += count as u64;
+        sum.add(buffer.get(..count).unwrap_or_default());
         Ok(count)
     }
 }
 
-/// Pass 1: digest, framing, count.
+/// Pass 1: digest, framing, count. It ends at the first broken frame: no document of the file will be
+/// taken, so the rest of it is of no interest.
 #[derive(Debug)]
 pub struct Scan {
     spans: Spans<BufReader<Summing>>,
     /// The same open file, for what is behind a broken frame.
     rest: File,
-    sum: Arc<Mutex<(Sha256, u64)>>,
+    sum: Arc<Mutex<Sum>>,
     documents: u64,
+    /// The most bytes that the file may have.
+    largest: u64,
 }
 
 impl Scan {
-    /// Of a file; a document may have `largest` bytes.
-    pub fn of(file: File, largest: u64) -> io::Result<Self> {
-        let sum = Arc::new(Mutex::new((Sha256::new(), 0)));
+    /// Of a file.
+    pub fn of(file: File, most: Most) -> io::Result<Self> {
+        let sum = Arc::new(Mutex::new(Sum::default()));
         let rest = file.try_clone()?;
         let input = BufReader::with_capacity(BUFFER, Summing { file, sum: sum.clone() });
-        Ok(Self { spans: Spans::new(input, 0, largest), rest, sum, documents: 0 })
+        let spans = Spans::new(input, 0, most.document);
+        Ok(Self { spans, rest, sum, documents: 0, largest: most.file })
     }
 
     /// Works through the next [`STEP`] bytes; the result at the end.
     pub fn step(&mut self) -> io::Result<Option<Scanned>> {
+        let size = self.rest.metadata()?.len();
+        if size > self.largest {
+            let largest = self.largest;
+            return self
+                .end(Some(format!(
+                    "it has {size} bytes, more than {largest} (`max_file`): split it, or raise max_file"
+                )))
+                .map(Some);
+        }
         let until = self.read() + STEP;
         while self.read() < until {
             match self.spans.next() {
@@ -136,21 +180,23 @@ impl Scan {
 
     /// Bytes so far.
     pub fn read(&self) -> u64 {
-        self.sum.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.sum.lock().unwrap_or_else(PoisonError::into_inner).read
     }
 
     fn end(&self, broken: Option<String>) -> io::Result<Scanned> {
-        // Both handles share one place in the file: what comes now was not summed up yet.
-        let mut rest = Summing { file: self.rest.try_clone()?, sum: self.sum.clone() };
-        io::copy(&mut rest, &mut io::sink())?;
-        let (sum, size) = self.sum.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let none = (self.documents == 0).then(|| "there is no IDoc in it".to_owned());
-        Ok(Scanned {
-            digest: Digest(sum.finalize().into()),
-            size,
-            documents: self.documents,
-            broken: broken.or(none),
-        })
+        let broken =
+            broken.or_else(|| (self.documents == 0).then(|| "there is no IDoc in it".to_owned()));
+        let mut size = self.read();
+        if broken.is_some() {
+            // Both handles share one place in the file: what comes now was not summed up yet.
+            let rest = Summing { file: self.rest.try_clone()?, sum: self.sum.clone() };
+            io::copy(&mut rest.take(STEP.saturating_sub(self.read())), &mut io::sink())?;
+            size = self.rest.metadata()?.len();
+        }
+        let Sum { all, head, .. } = self.sum.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let sum = head.filter(|_| broken.is_some()).unwrap_or(all);
+        let (digest, documents) = (Digest(sum.finalize().into()), self.documents);
+        Ok(Scanned { digest, size, documents, broken })
     }
 }
 
@@ -231,8 +277,9 @@ mod tests {
         text
     }
 
-    fn scan(path: &std::path::Path, largest: u64) -> Scanned {
-        let mut scan = Scan::of(File::open(path).unwrap(), largest).unwrap();
+    fn scan(path: &std::path::Path, document: u64) -> Scanned {
+        let most = Most { document, file: 1 << 30 };
+        let mut scan = Scan::of(File::open(path).unwrap(), most).unwrap();
         loop {
             if let Some(scanned) = scan.step().unwrap() {
                 return scanned;
@@ -278,6 +325,41 @@ mod tests {
         assert!(scanned.broken.unwrap().contains("EDI_DC40"));
         let (_folder, path) = written("\n\n");
         assert_eq!(scan(&path, 1).broken.unwrap(), "there is no IDoc in it");
+    }
+
+    #[test]
+    fn a_broken_file_is_not_read_to_its_end() {
+        const SIZE: u64 = 8 << 30;
+        let (_folder, path) = written(&(idoc(1, 7) + "E2KNA1M005"));
+        File::options().write(true).open(&path).unwrap().set_len(SIZE).unwrap();
+        for (most, why) in [(SIZE, "9:1: a record longer than"), (SIZE - 1, "`max_file`")] {
+            let most = Most { document: 1 << 20, file: most };
+            let mut scan = Scan::of(File::open(&path).unwrap(), most).unwrap();
+            let scanned = scan.step().unwrap().expect("it ends in its first step");
+            // The longest record is one of 16 MiB.
+            assert!(scan.read() <= 20 << 20, "{} bytes were read", scan.read());
+            assert_eq!((scanned.size, scanned.digest), (SIZE, head(&path)));
+            assert!(scanned.broken.as_ref().unwrap().contains(why), "{scanned:?}");
+        }
+    }
+
+    /// The digest of the first 8 MiB.
+    fn head(path: &std::path::Path) -> Digest {
+        let mut bytes = Vec::new();
+        File::open(path).unwrap().take(STEP).read_to_end(&mut bytes).unwrap();
+        Digest::of(&bytes)
+    }
+
+    #[test]
+    fn a_file_that_is_broken_far_behind_has_the_digest_of_its_beginning() {
+        let whole = idoc(1, 200_000);
+        assert!(whole.len() as u64 > STEP);
+        let (_folder, path) = written(&(whole.clone() + &"x".repeat(17 << 20)));
+        let scanned = scan(&path, u64::MAX);
+        assert!(scanned.broken.is_some());
+        assert_eq!(scanned.digest, head(&path));
+        let (_folder, path) = written(&whole);
+        assert_eq!(scan(&path, u64::MAX).digest, Digest::of(whole.as_bytes()));
     }
 
     #[test]

@@ -366,6 +366,8 @@ mod tests {
             poll: Duration::from_secs(2),
             in_flight: 1,
             max_message: 1,
+            max_file: 1,
+            order: crate::config::Order::Changed,
         };
         let stable = |written: &FolderSource, network| Settings::of(written, network).stable_for;
         assert_eq!(stable(&written, false), Some(Duration::from_secs(2)));

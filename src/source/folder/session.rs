@@ -1,13 +1,14 @@
 //! From taking a folder to losing it: look, claim, work, wait.
 
 use std::future::pending;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
-use crate::config::LEAST_WEIGHT;
+use crate::config::{LEAST_WEIGHT, Order};
 use crate::journal::network_fs;
 use crate::source::folder::judge::{Completeness, Settings, Waiting};
 use crate::source::folder::look::{Look, Observer};
@@ -43,7 +44,12 @@ pub(super) struct Session<'c> {
     watch: Option<Watch>,
     /// When the folder was looked at last.
     looked: tokio::time::Instant,
+    /// Small files are taken in the middle of a large one.
+    is_between: bool,
 }
+
+/// What a step of the work comes to.
+type Boxed<'s> = Pin<Box<dyn Future<Output = Result<(), FolderError>> + Send + 's>>;
 
 /// Works until the agent stops, or the folder is lost. `worked` turns true when the files were worked
 /// on once without an error that ends the session.
@@ -77,8 +83,19 @@ pub(super) async fn run(
     let (gate, permits) = (context.gate.room.clone(), context.gate.all);
     let (observer, watch) = (Observer::default(), watch.ok());
     let looked = tokio::time::Instant::now();
-    let mut session =
-        Session { context, place, settings, observer, troubles, gate, permits, watch, looked };
+    let is_between = false;
+    let mut session = Session {
+        context,
+        place,
+        settings,
+        observer,
+        troubles,
+        gate,
+        permits,
+        watch,
+        looked,
+        is_between,
+    };
     session.recover().await?;
     while !session.context.is_stopping() {
         if !session.wait_until_open().await {
@@ -96,13 +113,9 @@ impl Session<'_> {
         let looks = self.look().await?;
         self.try_again(&looks).await?;
         self.show_waiting(&looks);
-        let now = tokio::time::Instant::now();
-        let whole = |look: &&Look| {
-            matches!(look.judged, Completeness::Complete(_))
-                && !self.troubles.waits(&look.name, now)
-        };
-        let ready: Vec<_> = looks.iter().filter(whole).cloned().collect();
+        let ready = self.ready(&looks);
         if ready.is_empty() {
+            let now = tokio::time::Instant::now();
             let next = looks.iter().filter_map(|look| match look.judged {
                 Completeness::Waiting(Waiting::Changing(left)) => Some(left),
                 _ => None,
@@ -111,14 +124,7 @@ impl Session<'_> {
             self.wait(next).await;
             return Ok(());
         }
-        for group in groups(ready) {
-            if self.context.is_stopping() || !*self.context.open.borrow() {
-                break;
-            }
-            let held = self.claim(group).await?;
-            self.work_on(held, &[]).await?;
-        }
-        Ok(())
+        self.take(ready).await
     }
 
     async fn look(&mut self) -> Result<Vec<Look>, FolderError> {
@@ -145,13 +151,50 @@ impl Session<'_> {
         looks
     }
 
-    /// Shows what waits while a large file is worked on, as often as at other times.
+    /// Shows what waits while a large file is worked on, as often as at other times. Where order is
+    /// of no account, small files are taken meanwhile.
     pub(super) async fn look_around(&mut self) -> Result<(), FolderError> {
-        if self.looked.elapsed() >= self.context.source.poll {
-            let looks = self.look().await?;
-            self.show_waiting(&looks);
+        if self.looked.elapsed() < self.context.source.poll {
+            return Ok(());
+        }
+        let looks = self.look().await?;
+        self.show_waiting(&looks);
+        let order = self.context.source.order;
+        if order == Order::Changed || std::mem::replace(&mut self.is_between, true) {
+            return Ok(());
+        }
+        let small = self.ready(&looks).into_iter().filter(|look| look.stamp.size <= GROUP_BYTES);
+        let small = small.collect();
+        let taken = self.take_between(small).await;
+        self.is_between = false;
+        taken
+    }
+
+    /// Boxed: this is work that is done in the middle of other work.
+    fn take_between(&mut self, small: Vec<Look>) -> Boxed<'_> {
+        Box::pin(self.take(small))
+    }
+
+    /// Claims files and works on them, group by group.
+    async fn take(&mut self, ready: Vec<Look>) -> Result<(), FolderError> {
+        for group in groups(ready) {
+            if self.context.is_stopping() || !*self.context.open.borrow() {
+                break;
+            }
+            let held = self.claim(group).await?;
+            self.work_on(held, &[]).await?;
         }
         Ok(())
+    }
+
+    /// Those that are whole, and have no pause to wait for.
+    fn ready(&self, looks: &[Look]) -> Vec<Look> {
+        let now = tokio::time::Instant::now();
+        let whole = |look: &&Look| {
+            matches!(look.judged, Completeness::Complete(_))
+                && !self.troubles.waits(&look.name, now)
+        };
+        looks.iter().filter(whole).cloned().collect()
     }
 
     /// Waits for room at the gate. `None` when the agent stops.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::event::{Arrival, Beside};
 use crate::journal::{FileOutcome, FileRow, NewFile};
 use crate::source::Taken;
-use crate::source::folder::documents::{Cursor, Part, Scan, Scanned};
+use crate::source::folder::documents::{Cursor, Most, Part, Scan, Scanned};
 use crate::source::folder::look::Stamp;
 use crate::source::folder::place::{FolderError, Place};
 use crate::source::folder::session::{LEAST_PERMITS, PERMIT, Session};
@@ -77,9 +77,10 @@ impl Session<'_> {
 
     /// Pass 1; `None` when the agent stops.
     async fn scan(&mut self, held: &Held) -> Result<Option<Scanned>, FolderError> {
-        let (place, largest) = (self.place.clone(), self.context.source.max_message);
-        let name = held.name.clone();
-        let opening = blocking(move || place.read(&name).and_then(|file| Scan::of(file, largest)));
+        let source = &self.context.source;
+        let most = Most { document: source.max_message, file: source.max_file };
+        let (place, name) = (self.place.clone(), held.name.clone());
+        let opening = blocking(move || place.read(&name).and_then(|file| Scan::of(file, most)));
         let of_file = |place: &Place, error| place.of_file(&held.name, error);
         let mut scan = opening.await.map_err(|error| of_file(&self.place, error))?;
         let mut said = tokio::time::Instant::now();
