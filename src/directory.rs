@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, RenameFlags};
+use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -155,6 +155,12 @@ impl Directory {
     /// The facts of the folder itself.
     pub fn facts(&self) -> io::Result<Metadata> {
         self.handle.metadata()
+    }
+
+    /// Whether names in it can be made and changed.
+    pub fn may_write(&self) -> bool {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(&self.handle, ".", access, AtFlags::EACCESS).is_ok()
     }
 
     /// Its path when it was opened, for messages.

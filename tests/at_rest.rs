@@ -4,7 +4,8 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a test ends where its site is not as it expects"
+    clippy::print_stderr,
+    reason = "a test ends where its site is not as it expects; what is skipped is said"
 )]
 
 use std::fs;
@@ -89,7 +90,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 fn may_be_another() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        println!("skipped: only root may run a process as another user");
+        eprintln!("skipped: only root may run a process as another user");
     }
     root
 }

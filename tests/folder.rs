@@ -534,7 +534,7 @@ fn as_another(script: &str, site: &Site) {
 /// A site whose folder everybody may write to, and a folder that is the agent's alone.
 fn shared() -> Option<(Site, PathBuf)> {
     if !rustix_is_root() {
-        println!("skipped: only root may run a process as another user");
+        eprintln!("skipped: only root may run a process as another user");
         return None;
     }
     let site = Site::still();
@@ -848,7 +848,7 @@ fn a_folder_that_vanishes_in_the_middle_of_a_file_goes_on_when_it_is_back() {
 #[test]
 fn folders_on_another_file_system_are_refused_with_the_remedy() {
     if !rustix_is_root() {
-        println!("skipped: only root may mount");
+        eprintln!("skipped: only root may mount");
         return;
     }
     let site = Site::still();
@@ -889,6 +889,38 @@ fn an_unreadable_file_waits_until_it_may_be_read() {
         fs::set_permissions(site.path("a.idoc"), fs::Permissions::from_mode(0o644)).unwrap();
         until("it is done", || site.path("done/a.idoc").is_file()).await;
         agent.0.kill().unwrap();
+    });
+}
+
+/// What takes rights from all files of a folder is no error of one of them.
+#[test]
+fn a_folder_that_may_not_be_written_to_takes_the_source_down_until_it_may() {
+    if !rustix_is_root() {
+        eprintln!("skipped: the folder must belong to another user than the agent");
+        return;
+    }
+    runtime().block_on(async {
+        let site = Site::still();
+        let program = site.home.path().join("waybill");
+        fs::copy(env!("CARGO_BIN_EXE_waybill"), &program).unwrap();
+        let set = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        set(site.home.path(), 0o777);
+        set(&site.path(""), 0o777);
+        let log = File::create(site.home.path().join("log")).unwrap();
+        let mut command = Command::new(&program);
+        command.arg("run").current_dir(site.home.path()).env_remove("WAYBILL_CONFIG");
+        let _agent = Kill(command.uid(65_534).gid(65_534).stderr(log).spawn().unwrap());
+        until("the agent is up", || site.path("rejected").is_dir()).await;
+        set(&site.path(""), 0o755);
+        site.rename_in("a.idoc", &idocs(1..4));
+        let said = || fs::read_to_string(site.home.path().join("log")).unwrap();
+        until("the source is down", || said().contains("source is down")).await;
+        assert!(said().contains("right to read, write and rename there"), "{}", said());
+        assert!(!said().contains("file cannot be worked on"), "{}", said());
+        set(&site.path(""), 0o777);
+        until("it is done", || site.path("done/a.idoc").is_file()).await;
     });
 }
 

@@ -319,3 +319,39 @@ pub fn certificates(config: &Config) -> impl Iterator<Item = (String, &str)> {
     let all = sources.chain(targets);
     all.filter_map(|(name, tls)| Some((name, tls.identity.as_ref()?.cert.as_str())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+    use crate::journal::Options;
+
+    #[test]
+    fn a_journal_that_takes_no_events_is_not_ready_whatever_room_there_is() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("waybill.yaml");
+        let text = "version: 1\nagent: { name: a, instance: \"001\", data_dir: data }\n\
+                    sources: {}\ntargets: {}\nroutes: []\n";
+        std::fs::write(&file, text).unwrap();
+        let config = Arc::new(load::load(&file).0.unwrap().config);
+        let options = Options { path: home.path().join("data/journal.db"), instance: 1 };
+        let now = || Timestamp::UNIX_EPOCH;
+        let health = Health {
+            journal: Journal::open(&options, now()).unwrap(),
+            metrics: Arc::new(Metrics::new().unwrap()),
+            room: watch::channel(true).0,
+            standing: watch::channel(Standing::new(config, Digest::of(b""))).1,
+            door: None,
+            base: home.path().to_owned(),
+            clock: now,
+        };
+        assert_eq!(health.readiness().status, StatusCode::OK);
+        health.metrics.reasons.set(intake::JOURNAL, "the journal is locked".to_owned());
+        let answer = health.readiness();
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(said.contains("takes no events: the journal is locked"), "{said}");
+        health.metrics.reasons.clear(intake::JOURNAL);
+        assert_eq!(health.readiness().status, StatusCode::OK);
+    }
+}

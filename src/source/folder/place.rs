@@ -206,7 +206,8 @@ impl Place {
         self.work.read(name)
     }
 
-    /// An error that came of working on a file: the file's own, unless the folder is gone or full.
+    /// An error that came of working on a file: the file's own, unless the folder is gone, full or
+    /// closed.
     pub fn of_file(&self, name: &str, error: io::Error) -> FolderError {
         let full = matches!(
             error.kind(),
@@ -214,7 +215,8 @@ impl Place {
                 | io::ErrorKind::QuotaExceeded
                 | io::ErrorKind::ReadOnlyFilesystem
         );
-        if full {
+        let closed = error.kind() == io::ErrorKind::PermissionDenied && !self.folder.may_write();
+        if full || closed {
             return FolderError::Unavailable { path: self.path.clone(), error };
         }
         let name = name.to_owned();
