@@ -198,11 +198,18 @@ impl Directory {
     /// Makes a file anew: what a crash left under this name is removed, and nothing is opened that
     /// somebody else put there.
     pub fn create(&self, name: &str) -> io::Result<File> {
-        self.remove(name)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::from_raw_mode(FILE_MODE);
-        Ok(rustix::fs::openat(&self.handle, name, flags, mode)?.into())
+        let open = || rustix::fs::openat(&self.handle, name, flags, mode);
+        let made = match open() {
+            Err(Errno::EXIST) => {
+                self.remove(name)?;
+                open()
+            }
+            made => made,
+        };
+        Ok(made?.into())
     }
 
     /// Opens a file of ours for reading and writing that must outlive the process, such as a lock.

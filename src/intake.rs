@@ -221,6 +221,8 @@ impl Intake {
                 }
             }
         }
+        // Also where nothing was left to commit: what failed had been committed all the same.
+        self.metrics.reasons.clear(JOURNAL);
         (numbers, true)
     }
 
@@ -232,7 +234,6 @@ impl Intake {
         let started = tokio::time::Instant::now();
         let committed = self.journal.commit(batch.clone()).await?;
         self.metrics.journal_commit_seconds.observe(started.elapsed().as_secs_f64());
-        self.metrics.reasons.clear(JOURNAL);
         crate::fault::point("after-commit");
         self.count(&batch.decisions);
         self.feeds.announce(committed.deliveries);

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use rustix::fs::{CWD, RenameFlags};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use waybill::agent;
@@ -593,14 +594,20 @@ fn a_work_folder_that_is_replaced_while_files_are_in_work_is_noticed() {
         site.rename_in("b.idoc", &[idoc(1, ""), idoc(2, "ZCUST")].concat());
         let begun = || running.journal.open_files("drop").unwrap().len() == 1;
         until("it is in work", begun).await;
-        as_another("mv in/.work in/.away; mv in/rejected in/.gone", &site);
-        as_another("ln -s ../private in/.work; ln -s ../private in/rejected", &site);
+        as_another("ln -s ../private in/.away; ln -s ../private in/.gone", &site);
+        let exchange = |one: &str, other: &str| {
+            let (one, other, flags) = (site.path(one), site.path(other), RenameFlags::EXCHANGE);
+            rustix::fs::renameat_with(CWD, one, CWD, other, flags).unwrap();
+        };
+        exchange(".work", ".away");
+        exchange("rejected", ".gone");
         running.take();
         let up = running.metrics.source_up.with_label_values(&["drop"]);
         until("the source is down", || up.get() == 0).await;
         site.rename_in("c.idoc", &idocs(7..9));
         untouched(&private);
-        as_another("rm in/.work in/rejected; mv in/.away in/.work; mv in/.gone in/rejected", &site);
+        exchange(".work", ".away");
+        exchange("rejected", ".gone");
         until("all of it is done", || site.names("done").len() == 2).await;
         untouched(&private);
         assert_eq!(site.names("rejected"), ["b.idoc.1", "b.idoc.1.problems.txt"]);
@@ -687,7 +694,8 @@ fn a_huge_file_is_rejected_without_being_read_to_its_end() {
             sparse(&site, "a.idoc");
             site.rename_in("b.idoc", &idocs(4..6));
             running.done(1).await;
-            assert_eq!((running.files("rejected"), running.events(None)), (1, 2));
+            until("it is rejected", || running.files("rejected") == 1).await;
+            assert_eq!(running.events(None), 2);
             let problems = site.text("rejected/a.idoc.problems.txt");
             assert!(problems.contains(why), "{problems}");
             // The longest record is one of 16 MiB.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use crate::event::{Arrival, Verdict};
 use crate::intake::decide::{Numbers, Reads, batch, decide_reads};
-use crate::intake::{Intake, ReprocessError, heard};
+use crate::intake::{Intake, JOURNAL, ReprocessError, heard};
 use crate::journal::{Action, Batch, CommitError, Journal, Operator, What};
 
 /// Which events are decided again.
@@ -97,6 +97,7 @@ impl Intake {
         while let Err(error) = self.try_to_catch_up(&mut numbers).await {
             self.wait_for_room(&error, error.brief()).await;
         }
+        self.metrics.reasons.clear(JOURNAL);
         numbers
     }
 

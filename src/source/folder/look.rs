@@ -9,7 +9,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustix::fs::Access;
 
-use crate::source::folder::judge::{Completeness, FileFacts, Kind, Settings, judge};
+use crate::source::folder::judge::{Completeness, FileFacts, Kind, Settings, Waiting, judge};
 
 /// The folder of files that are being worked on.
 pub const WORK: &str = ".work";
@@ -19,7 +19,7 @@ pub const DONE: &str = "done";
 pub const REJECTED: &str = "rejected";
 
 /// What makes a file the same as a moment ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
     device: u64,
     inode: u64,
@@ -62,6 +62,13 @@ pub struct Look {
     pub marker: Option<String>,
 }
 
+impl Look {
+    fn unseen(name: String) -> Self {
+        let judged = Completeness::Waiting(Waiting::Unreadable);
+        Self { name, stamp: Stamp::default(), judged, marker: None }
+    }
+}
+
 /// Looks at a folder again and again.
 #[derive(Debug, Default)]
 pub struct Observer {
@@ -99,19 +106,8 @@ impl Observer {
         settings: &Settings,
         now: Timestamp,
     ) -> io::Result<Vec<Look>> {
-        let mut found = Vec::new();
-        let mut there = HashMap::new();
-        for entry in fs::read_dir(folder)? {
-            let entry = entry?;
-            // A name that is no text cannot be written into the journal.
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            match entry.metadata() {
-                Ok(metadata) => drop(there.insert(name, metadata)),
-                // It vanished since the folder was read.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let (there, unseen) = entries(folder)?;
+        let mut found: Vec<_> = unseen.into_iter().map(Look::unseen).collect();
         for (name, metadata) in &there {
             let stamp = Stamp::of(metadata);
             let since = match self.seen.get(name) {
@@ -146,6 +142,27 @@ impl Observer {
         found.sort_by(|a, b| (a.stamp.modified, &a.name).cmp(&(b.stamp.modified, &b.name)));
         Ok(found)
     }
+}
+
+/// What is in a folder by its name, and the names that the disk cannot tell of: they are not the fault of
+/// the others.
+fn entries(folder: &Path) -> io::Result<(HashMap<String, Metadata>, Vec<String>)> {
+    let (mut there, mut unseen) = (HashMap::new(), Vec::new());
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        // A name that is no text cannot be written into the journal.
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match entry.metadata() {
+            Ok(metadata) => drop(there.insert(name, metadata)),
+            // It vanished since the folder was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                tracing::debug!(file = %name, %error, "file cannot be looked at");
+                unseen.push(name);
+            }
+        }
+    }
+    Ok((there, unseen))
 }
 
 fn kind(metadata: &Metadata) -> Kind {
