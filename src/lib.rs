@@ -23,7 +23,7 @@
 //! # Floors
 //!
 //! A module uses only modules below it: `waybill_parsers` < [`metrics`], [`fault`],
-//! [`diagnostic`], [`directory`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
+//! [`diagnostic`], [`directory`], [`visible`], [`trace`], [`cloudevent`], [`delivery`], [`event`], [`facts`], [`request`] <
 //! [`yaml`] < [`table`], [`lifecycle`],
 //! [`partner`], [`config`] < [`mapping`] < [`route`] < [`plan`] < [`pipeline`] < [`journal`] <
 //! [`tls`], [`http`], [`amqp`] < [`target`] < [`dispatch`] < [`source`] < [`intake`] < [`agent`] <
@@ -61,4 +61,5 @@ pub mod table;
 pub mod target;
 pub mod tls;
 pub mod trace;
+pub mod visible;
 pub mod yaml;

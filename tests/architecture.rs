@@ -13,9 +13,9 @@ use std::path::Path;
 /// Modules from the ground up: each may use those before it, never those behind it. The order is
 /// that of the tour in `src/lib.rs`. `waybill_parsers` lies below all of them.
 const FLOORS: &str = "\
-    metrics fault diagnostic directory trace cloudevent delivery event facts request yaml table lifecycle \
-    partner config mapping route plan pipeline journal tls http amqp target dispatch source intake \
-    agent doctor cli";
+    metrics fault diagnostic directory visible trace cloudevent delivery event facts request yaml table \
+    lifecycle partner config mapping route plan pipeline journal tls http amqp target dispatch \
+    source intake agent doctor cli";
 
 /// Where a floor may be used only in part: user, floor, the part, and why.
 const ONLY: &[(&str, &str, &str, &str)] = &[
@@ -26,7 +26,7 @@ const ONLY: &[(&str, &str, &str, &str)] = &[
 /// What decides and translates: no disk, no network, no clock, no runtime. `config::load` and
 /// `config::secret` are not among them: they are where configuration meets disk and environment.
 const PURE: &str = "\
-    parsers/src/ src/diagnostic.rs src/diagnostic/ src/delivery.rs src/event.rs src/facts.rs src/cloudevent.rs \
+    parsers/src/ src/diagnostic.rs src/diagnostic/ src/visible.rs src/delivery.rs src/event.rs src/facts.rs src/cloudevent.rs \
     src/cloudevent/ src/trace.rs src/request.rs src/yaml.rs src/table.rs src/lifecycle.rs \
     src/partner.rs src/config/mod.rs src/config/read.rs \
     src/config/unit.rs src/config/format.rs src/config/folder.rs src/config/routing_key.rs \
@@ -390,6 +390,48 @@ fn nothing_panics_sleeps_or_grows_without_bound_outside_tests() {
     none(forbidden(&rust()), "return an error that names the place; wait and queue with bounds");
 }
 
+// --- what is printed --------------------------------------------------------------------------
+
+/// Ways around `Output`, which makes text from outside visible, and who may take them.
+const PRINTING: &[(&str, &[&str])] = &[
+    ("io::stdout(", &["src/cli/output.rs"]),
+    ("io::stderr(", &["src/cli/output.rs", "src/cli/logs.rs"]),
+    ("dyn Write", &["src/cli/output.rs"]),
+    ("println!", &[]),
+    ("print!(", &[]),
+    // Bytes for programs, and what has colours and lines of its own.
+    (
+        ".write_document(",
+        &["src/cli/output.rs", "src/cli/ack.rs", "src/cli/convert/", "src/cli/mod.rs"],
+    ),
+    (".rendered(", &["src/cli/output.rs", "src/cli/check.rs"]),
+    ("fmt::layer()", &[]),
+    ("lines::layer()", &["src/cli/logs.rs"]),
+];
+
+fn printed_raw(files: &[Source]) -> Vec<String> {
+    let mut offences = Vec::new();
+    for file in files.iter().filter(|file| file.path.starts_with("src/") && !file.is_test()) {
+        let is_command = file.path.starts_with("src/cli/");
+        for (line, code) in file.code() {
+            for (way, users) in PRINTING {
+                let everywhere =
+                    way.contains("io::") || way.contains("print") || way.contains("layer");
+                let may = users.iter().any(|user| file.path.starts_with(user));
+                if code.contains(way) && !may && (is_command || everywhere) {
+                    offences.push(file.at(line, format!("`{way}` prints as it stands")));
+                }
+            }
+        }
+    }
+    offences
+}
+
+#[test]
+fn what_is_printed_is_made_visible() {
+    none(printed_raw(&rust()), "print through `cli::output::Output`, log through `cli::logs`");
+}
+
 // --- the oracle -------------------------------------------------------------------------------
 
 /// The oracle's own library is called `waybill_oracle`.
@@ -561,6 +603,20 @@ mod seeded {
             forbidden(&one("src/intake.rs", text)),
             ["src/intake.rs:1: `unbounded_channel`"]
         );
+    }
+
+    #[test]
+    fn a_way_around_the_output_is_found() {
+        let text = "fn f(out: &mut dyn Write) {\nwriteln!(io::stderr(), \"{key}\");\n";
+        assert_eq!(
+            printed_raw(&one("src/cli/files.rs", text)),
+            [
+                "src/cli/files.rs:1: `dyn Write` prints as it stands",
+                "src/cli/files.rs:2: `io::stderr(` prints as it stands"
+            ]
+        );
+        assert_eq!(printed_raw(&one("src/cli/output.rs", text)), [] as [&str; 0]);
+        assert_eq!(printed_raw(&one("src/intake.rs", "println!(\"{key}\");")).len(), 1);
     }
 
     #[test]

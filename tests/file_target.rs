@@ -91,7 +91,7 @@ async fn a_link_in_the_place_of_the_work_folder_takes_the_target_down_and_is_not
     let mut world = world(folder.path());
     let id = world.due("k", "EDI_DC40").await;
     let running = world.start();
-    let why = || world.metrics.reasons.of("target sap").unwrap_or_default();
+    let why = || world.metrics.reasons.of("target sap").map_or(String::new(), |why| why.detail);
     until("it is down for that", || async { why().contains("symbolic link") }).await;
     assert_eq!(fs::read(theirs.path().join("1")).unwrap(), b"theirs");
     fs::remove_file(folder.path().join(".waybill")).unwrap();

@@ -261,7 +261,7 @@ fn a_message_is_a_tree_of_groups_with_names_and_code_texts() {
         "  2.1        VEHREP                    Type of the message",
         "BGM  Beginning of message",
         "  1          4711                      Document number",
-        "SG1  ",
+        "SG1",
         "  RFF  Reference",
         "    1.1        AKG                       Reference code qualifier: Vehicle identification number",
         "    1.2        WBL1A2B37T4000017         Reference identifier",

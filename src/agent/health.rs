@@ -343,15 +343,20 @@ mod tests {
             standing: watch::channel(Standing::new(config, Digest::of(b""))).1,
             door: None,
             base: home.path().to_owned(),
+            page: Page::default(),
+            in_decision: InDecision::default(),
             clock: now,
         };
-        assert_eq!(health.readiness().status, StatusCode::OK);
-        health.metrics.reasons.set(intake::JOURNAL, "the journal is locked".to_owned());
-        let answer = health.readiness();
+        assert_eq!(health.readiness(Asker::Anybody).status, StatusCode::OK);
+        health.metrics.reasons.set(
+            intake::JOURNAL,
+            Reason { brief: "it is locked", detail: "by a process at /a/path".to_owned() },
+        );
+        let answer = health.readiness(Asker::Anybody);
         let said = String::from_utf8_lossy(&answer.body).into_owned();
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(said.contains("takes no events: the journal is locked"), "{said}");
+        assert!(said.contains("takes no events: it is locked\""), "{said}");
         health.metrics.reasons.clear(intake::JOURNAL);
-        assert_eq!(health.readiness().status, StatusCode::OK);
+        assert_eq!(health.readiness(Asker::Anybody).status, StatusCode::OK);
     }
 }

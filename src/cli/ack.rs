@@ -1,7 +1,6 @@
 //! `waybill ack`: the acknowledgements that the interchanges of a file ask for.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -14,9 +13,10 @@ use waybill_parsers::{Document, Format, Problem, Reading};
 use crate::cli::args::{Ack, AckKind};
 use crate::cli::definitions::Library;
 use crate::cli::formats::json::{About, Names, shown};
+use crate::cli::formats::judge;
 use crate::cli::formats::schemas::{Schemas, unreadable};
 use crate::cli::formats::source::{Reads, Role, Source};
-use crate::cli::formats::{judge, plain};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, output};
 
 /// References that are remembered; with more of them the oldest file is not asked about.
@@ -27,7 +27,7 @@ pub(super) fn ack(
     config: &Path,
     options: &Ack,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let schemas = Schemas::load(config, &[])?;
     let mode = options.mode.mode();
@@ -57,7 +57,7 @@ pub(super) fn ack(
         answers.part(role, part, source.format, out)?;
     }
     if answers.printed == 0 && !options.json {
-        writeln!(io::stderr(), "waybill: nothing to acknowledge")?;
+        writeln!(Output::errors(), "waybill: nothing to acknowledge")?;
     }
     Ok(if answers.refused > 0 { Said::No } else { Said::Yes })
 }
@@ -107,7 +107,7 @@ impl Answers<'_> {
         role: Role,
         mut part: Part,
         format: Format,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> Result<(), CliError> {
         if let Part::Message(reading) = &mut part {
             judge(reading, self.level, &mut self.library)?;
@@ -133,7 +133,7 @@ impl Answers<'_> {
             if role == Role::Interchange && has_nobody {
                 let place = part.reading().span.start;
                 let message = "an interchange without sender or recipient cannot be answered";
-                writeln!(io::stderr(), "waybill: byte {place}: {message}")?;
+                writeln!(Output::errors(), "waybill: byte {place}: {message}")?;
             }
             return Ok(());
         };
@@ -190,14 +190,13 @@ impl Answers<'_> {
         answer: &Document,
         format: Format,
         answered: &Names,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> Result<(), CliError> {
         let mut bytes = Vec::new();
         let problems = write(answer, format, self.options.newline, &mut bytes);
         if !problems.is_empty() {
             for problem in problems {
-                let problem = plain(&problem.to_string());
-                writeln!(io::stderr(), "waybill: the answer cannot be written: {problem}")?;
+                writeln!(Output::errors(), "waybill: the answer cannot be written: {problem}")?;
             }
             // The other interchanges of the file have their answers.
             self.refused += 1;
@@ -206,9 +205,9 @@ impl Answers<'_> {
         self.number += 1;
         self.printed += 1;
         if !self.options.json {
-            out.write_all(&bytes)?;
+            out.write_document(&bytes)?;
             if !bytes.ends_with(b"\n") {
-                out.write_all(b"\n")?;
+                out.write_document(b"\n")?;
             }
             return Ok(());
         }

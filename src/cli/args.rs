@@ -36,6 +36,9 @@ pub(super) struct Args {
     /// The configuration file.
     #[arg(short, long, global = true, env = "WAYBILL_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Tables: show every cell whole. Else one is cut after 64 columns, the last of a row after 240.
+    #[arg(long, global = true)]
+    pub(super) wide: bool,
     #[command(subcommand)]
     pub(super) command: Command,
 }

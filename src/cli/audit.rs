@@ -1,11 +1,12 @@
 //! `waybill audit verify`: whether the journal still says what it said.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
 use crate::cli::args::AuditVerify;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, journal_views, output};
 use crate::event::Digest;
 use crate::journal::{Anchor, MOST_BREAKS, Verification};
@@ -21,7 +22,7 @@ struct Answer<'a> {
 pub(super) fn verify(
     config: &Path,
     options: &AuditVerify,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let anchor = options.anchor.as_deref().map(anchor).transpose()?;
     let journal = journal_views::open(config)?;
@@ -38,7 +39,7 @@ pub(super) fn verify(
     Ok(if holds { Said::Yes } else { Said::No })
 }
 
-fn tell(found: &Verification, out: &mut dyn Write) -> io::Result<()> {
+fn tell(found: &Verification, out: &mut Output<'_>) -> io::Result<()> {
     let Verification { commits, events, deliveries, breaks, head } = found;
     match breaks.as_slice() {
         [] => writeln!(
@@ -78,27 +79,26 @@ struct Progress {
 
 impl Progress {
     fn of(total: u64, json: bool) -> Self {
-        Self { total, shown: None, is_on: !json && io::stderr().is_terminal() }
+        Self { total, shown: None, is_on: !json && Output::errors().is_terminal() }
     }
 
     fn show(&mut self, commits: u64) {
         let percent = commits.saturating_mul(100).checked_div(self.total).unwrap_or(100).min(100);
         if self.is_on && self.shown != Some(percent) {
             self.shown = Some(percent);
-            self.write(&format!("\r{percent} % of {} commits", self.total));
+            self.write(&format!("{percent} % of {} commits", self.total));
         }
     }
 
     fn end(&mut self) {
         if self.shown.is_some() {
-            self.write("\r\x1b[K");
+            self.write("");
         }
     }
 
     /// A screen that cannot be written to need not hear it.
     fn write(&mut self, text: &str) {
-        let mut screen = io::stderr();
-        if screen.write_all(text.as_bytes()).and_then(|()| screen.flush()).is_err() {
+        if Output::errors().progress(text).is_err() {
             self.is_on = false;
         }
     }

@@ -1,6 +1,6 @@
 //! `waybill check`: every mistake of every file, at once.
 
-use std::io::{self, IsTerminal, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use crate::agent::Setup;
 use crate::cli::args::Check;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, output};
 use crate::config::load::Written;
 use crate::diagnostic::{Diagnostic, Problems};
 use crate::plan::Plan;
 use crate::tls::TlsError;
 use crate::tls::server::{Served, Trouble};
+use crate::visible::visible;
 
 /// A mistake as JSON shows it.
 #[derive(Serialize)]
@@ -25,7 +27,11 @@ struct Mistake<'a> {
     remedy: Option<&'a str>,
 }
 
-pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Result<Said, CliError> {
+pub(super) fn check(
+    path: PathBuf,
+    options: &Check,
+    out: &mut Output<'_>,
+) -> Result<Said, CliError> {
     match compile(&path).and_then(with_certificates) {
         Ok((written, plan)) => {
             if options.json {
@@ -50,7 +56,8 @@ pub(super) fn check(path: PathBuf, options: &Check, out: &mut dyn Write) -> Resu
                 if options.json {
                     output::json_line(out, &as_json(mistake))?;
                 } else {
-                    writeln!(out, "{}\n", render(mistake, io::stdout().is_terminal()))?;
+                    out.rendered(&render(mistake, out.is_coloured()))?;
+                    writeln!(out)?;
                 }
             }
             if !options.json {
@@ -95,10 +102,11 @@ pub(super) fn compiled(path: &Path) -> Result<(Written, Plan), CliError> {
 
 /// Shows the mistakes on standard error.
 pub(super) fn shown(mistakes: Vec<Diagnostic>) -> CliError {
-    let mut screen = io::stderr();
-    let coloured = screen.is_terminal();
+    let mut screen = Output::errors();
+    let coloured = screen.is_coloured();
     for mistake in &mistakes {
-        if writeln!(screen, "{}\n", render(mistake, coloured)).is_err() {
+        let shown = screen.rendered(&render(mistake, coloured));
+        if shown.and_then(|()| writeln!(screen)).is_err() {
             break;
         }
     }
@@ -115,13 +123,25 @@ fn as_json(mistake: &Diagnostic) -> Mistake<'_> {
     }
 }
 
-/// A mistake with its line and a caret, as compilers show it.
+/// A mistake with its line and a caret, as compilers show it, made visible.
 fn render(mistake: &Diagnostic, coloured: bool) -> String {
+    let mistake = &Diagnostic {
+        file: visible(&mistake.file).into(),
+        message: visible(&mistake.message).into_owned(),
+        remedy: mistake.remedy.as_deref().map(|remedy| visible(remedy).into_owned()),
+        ..mistake.clone()
+    };
     let renderer = if coloured { Renderer::styled() } else { Renderer::plain() };
-    let snippet = Snippet::source(mistake.excerpt.as_str())
-        .line_start(mistake.mark.line)
+    let mark = mistake.mark;
+    let Range { start: from, end: to } = mistake.span.clone();
+    let part = |range| visible(mistake.excerpt.get(range).unwrap_or_default());
+    let (before, marked) = (part(0..from), part(from..to));
+    let excerpt = format!("{before}{marked}{}", part(to..mistake.excerpt.len()));
+    let span = before.len()..before.len() + marked.len();
+    let snippet = Snippet::source(excerpt.as_str())
+        .line_start(mark.line)
         .path(&*mistake.file)
-        .annotation(AnnotationKind::Primary.span(mistake.span.clone()));
+        .annotation(AnnotationKind::Primary.span(span));
     let mut group: Group<'_> =
         Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
     if let Some(remedy) = &mistake.remedy {

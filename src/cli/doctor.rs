@@ -1,11 +1,11 @@
 //! `waybill doctor`: everything that the configuration names, tried once.
 
-use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::cli::args::Doctor;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, output};
 use crate::doctor::{self, Grade, Options};
 
@@ -13,7 +13,7 @@ pub(super) fn examine(
     path: &Path,
     options: &Doctor,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let (written, _) = check::compiled(path)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

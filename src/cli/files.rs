@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::Metadata;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use serde::Serialize;
 
 use crate::agent;
 use crate::cli::args::Explain;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load::Written;
 use crate::config::{FolderSource, SourceKind};
@@ -57,7 +57,7 @@ pub(super) fn explain(
     path: &Path,
     options: &Explain,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let (written, _) = check::compiled(path)?;
     let asked = asked(&written, &options.path)?;
@@ -127,7 +127,8 @@ fn look_twice(
     });
     let Some(left) = left.max() else { return Ok(looks) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(tokio::time::sleep(left.min(PATIENCE)));
+    // A timer is made inside of its runtime.
+    runtime.block_on(async { tokio::time::sleep(left.min(PATIENCE)).await });
     look()
 }
 
@@ -240,12 +241,13 @@ fn ended(journal: Option<&Reader>, asked: &Asked<'_>) -> Vec<Explained> {
     rows.into_iter().map(explained).collect()
 }
 
-fn show(asked: &Asked<'_>, files: &[Explained], out: &mut dyn Write) -> Result<(), CliError> {
+fn show(asked: &Asked<'_>, files: &[Explained], out: &mut Output<'_>) -> Result<(), CliError> {
     let (source, folder) = (asked.source, asked.folder.display());
     match place::owner(&asked.folder) {
-        Some(pid) => writeln!(out, "source {source}, {folder}: process {pid} works on it\n")?,
-        None => writeln!(out, "source {source}, {folder}: no agent works on it now\n")?,
+        Some(pid) => writeln!(out, "source {source}, {folder}: process {pid} works on it")?,
+        None => writeln!(out, "source {source}, {folder}: no agent works on it now")?,
     }
+    writeln!(out)?;
     let row = |file: &Explained| {
         let (state, text) = (file.state.to_owned(), file.explanation.clone());
         vec![file.file.clone(), file.bytes.to_string(), state, text]

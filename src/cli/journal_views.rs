@@ -1,20 +1,24 @@
 //! `trail`, `events list`, `deliveries list`: what the journal shows, beside a running agent or
 //! without one.
 
-use std::io::Write;
 use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::agent;
 use crate::cli::args::{DeliveriesList, EventChoice, EventsList, Trail};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load;
 use crate::delivery::State;
 use crate::event::Verdict;
 use crate::journal::{DeliveryFilter, EventFilter, Journal, Options, Reader, Story};
 
-pub(super) fn trail(config: &Path, options: &Trail, out: &mut dyn Write) -> Result<Said, CliError> {
+pub(super) fn trail(
+    config: &Path,
+    options: &Trail,
+    out: &mut Output<'_>,
+) -> Result<Said, CliError> {
     let stories = open(config)?.trail(&options.word)?;
     for story in &stories {
         if options.json {
@@ -39,7 +43,7 @@ pub(super) fn trail(config: &Path, options: &Trail, out: &mut dyn Write) -> Resu
 pub(super) fn events(
     config: &Path,
     options: &EventsList,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let rows = open(config)?.events(&filter(&options.choice)?, options.choice.limit)?;
     if options.json {
@@ -68,7 +72,7 @@ pub(super) fn events(
 pub(super) fn deliveries(
     config: &Path,
     options: &DeliveriesList,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let state =
         word(options.state.as_deref(), State::parse, || State::ALL.map(State::as_str).join(", "))?;
@@ -148,7 +152,7 @@ fn word<T>(
     }
 }
 
-fn tell(story: &Story, out: &mut dyn Write) -> std::io::Result<()> {
+fn tell(story: &Story, out: &mut Output<'_>) -> std::io::Result<()> {
     let event = &story.event;
     writeln!(
         out,

@@ -2,7 +2,8 @@
 //!
 //! Exit codes: 0 done; 1 the answer is no (mistakes found, event not accepted, nothing found);
 //! 2 the command line makes no sense; 3 it could not be done (journal, network, files). Output is
-//! for people; `--json` beside every table is for programs.
+//! for people, with text from outside made visible and cells cut to a width (`--wide`: not);
+//! `--json` beside every table is for programs.
 
 mod ack;
 mod args;
@@ -15,6 +16,7 @@ mod files;
 mod formats;
 mod import;
 mod journal_views;
+mod logs;
 mod operate;
 mod output;
 mod run;
@@ -22,7 +24,7 @@ mod show;
 mod status;
 mod try_event;
 
-use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
@@ -31,6 +33,7 @@ use jiff::Timestamp;
 use crate::cli::args::{
     Args, AuditCommand, Command, DeliveriesCommand, EventsCommand, FilesCommand,
 };
+use crate::cli::output::Output;
 
 /// Why a command could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -67,19 +70,11 @@ pub enum Said {
     No,
 }
 
-/// Bytes that are written to a program at once.
-const BUFFERED: usize = 1 << 16;
-
 /// Runs the command line of this process. `clock` is the only clock that anything below reads.
 pub fn main(clock: fn() -> Timestamp) -> ExitCode {
     let args = Args::parse();
-    let screen = io::stdout().lock();
-    // A person sees each line when it is there; a program gets many at once, for one system call.
-    let mut out: Box<dyn Write> = match screen.is_terminal() {
-        true => Box::new(screen),
-        false => Box::new(BufWriter::with_capacity(BUFFERED, screen)),
-    };
-    let done = perform(&args, clock, &mut *out);
+    let mut out = Output::standard(args.wide);
+    let done = perform(&args, clock, &mut out);
     // In front of the error, whatever it is.
     let written = out.flush();
     let done = done.and_then(|said| written.map(|()| said).map_err(CliError::Output));
@@ -96,7 +91,7 @@ pub fn main(clock: fn() -> Timestamp) -> ExitCode {
                 CliError::Usage(_) => 2,
                 _ => 3,
             };
-            if writeln!(io::stderr(), "waybill: {error}").is_err() {
+            if writeln!(Output::errors(), "waybill: {error}").is_err() {
                 return ExitCode::from(3);
             }
             ExitCode::from(code)
@@ -104,7 +99,7 @@ pub fn main(clock: fn() -> Timestamp) -> ExitCode {
     }
 }
 
-fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result<Said, CliError> {
+fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut Output<'_>) -> Result<Said, CliError> {
     match &args.command {
         Command::Run(run) => run::run(args.config(run.file.as_deref()), run, clock),
         Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
@@ -153,11 +148,12 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
 }
 
 /// `clap_complete` wants a sized writer.
-struct ByteWriter<'a>(&'a mut dyn Write);
+struct ByteWriter<'a, 'o>(&'a mut Output<'o>);
 
-impl Write for ByteWriter<'_> {
+impl Write for ByteWriter<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
+        self.0.write_document(bytes)?;
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

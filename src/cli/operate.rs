@@ -1,7 +1,6 @@
 //! `deliveries release`, `deliveries discard`, `events reprocess`, `events unpark`: through the running agent, or
 //! on the journal itself where no agent runs.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::{Acted, CONTROL_SOCKET, Reloaded, Request};
 use crate::cli::args::{Act, Reason, Reload, Reprocess, Unpark};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, journal_views, output};
 use crate::dispatch::feed::Feeds;
 use crate::http::client::{self, CallError};
@@ -24,7 +24,7 @@ pub(super) fn act(
     verb: &str,
     options: &Act,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let journal = journal_views::options(config)?;
     let runtime = runtime()?;
@@ -78,7 +78,7 @@ pub(super) fn reprocess(
     config: &Path,
     options: &Reprocess,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let events = chosen(config, options)?;
     if events.is_empty() {
@@ -93,7 +93,7 @@ pub(super) fn unpark(
     config: &Path,
     options: &Unpark,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let parked = journal_views::open(config)?.parked_keys()?;
     let word = &options.key;
@@ -114,7 +114,7 @@ fn decide_again(
     (what, reason): (Again, &Reason),
     json: bool,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let journal = journal_views::options(config)?;
     let runtime = runtime()?;
@@ -141,7 +141,7 @@ fn decide_again(
     Ok(Said::Yes)
 }
 
-fn show_decided(done: &Value, out: &mut dyn Write) -> std::io::Result<()> {
+fn show_decided(done: &Value, out: &mut Output<'_>) -> std::io::Result<()> {
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows: Vec<_> = done
         .as_array()
@@ -167,7 +167,7 @@ fn show_decided(done: &Value, out: &mut dyn Write) -> std::io::Result<()> {
 pub(super) fn reload(
     config: &Path,
     options: &Reload,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let journal = journal_views::options(config)?;
     let (who, why) = (options.reason.who.clone(), options.reason.why.clone());
@@ -176,7 +176,8 @@ pub(super) fn reload(
         Some(Ok(body)) => serde_json::from_slice::<Reloaded>(&body)
             .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
         Some(Err(refusal)) => {
-            writeln!(out, "refused; the agent goes on as it was\n{refusal}")?;
+            writeln!(out, "refused; the agent goes on as it was")?;
+            out.lines(&refusal)?;
             return Ok(Said::No);
         }
         None => {

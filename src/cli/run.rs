@@ -1,20 +1,14 @@
 //! `waybill run`.
 
-use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, setrlimit};
-use tracing::{Level, Metadata};
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::agent::{self, Setup};
-use crate::cli::args::{LogFormat, Run};
-use crate::cli::{CliError, Said, check};
+use crate::cli::args::Run;
+use crate::cli::{CliError, Said, check, logs};
 
 /// A sidecar is a guest on its machine, and each thread keeps memory of its own.
 const MOST_WORKERS: usize = 4;
@@ -24,7 +18,7 @@ pub(super) fn run(
     options: &Run,
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
-    logs(options)?;
+    logs::start(options)?;
     no_core_dumps();
     // Whatever is made from here on is for our user alone, also where the library or the kernel
     // makes it: the journal's log, sockets between bind and chmod.
@@ -48,26 +42,4 @@ fn no_core_dumps() {
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "core dumps cannot be switched off");
     }
-}
-
-fn logs(options: &Run) -> Result<(), CliError> {
-    let filter = EnvFilter::try_new(&options.log)
-        .map_err(|error| CliError::Refused(format!("--log {}: {error}", options.log)))?;
-    // The AMQP library logs a message that comes back with its payload, whatever the level.
-    let quiet = "lapin::returned_messages=off".parse();
-    let quiet = quiet.map_err(|error| CliError::Refused(format!("log filter: {error}")))?;
-    let filter = filter.add_directive(quiet).and(filter_fn(may_speak));
-    let lines = fmt::layer().with_writer(io::stderr);
-    let lines = match options.log_format {
-        LogFormat::Text => lines.with_ansi(io::stderr().is_terminal()).boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
-    tracing_subscriber::registry().with(lines.with_filter(filter)).init();
-    Ok(())
-}
-
-/// Libraries trace what travels: logins and messages. No level that is asked for shows it.
-fn may_speak(line: &Metadata<'_>) -> bool {
-    let ours = line.target().split("::").next() == Some("waybill");
-    ours || *line.level() < Level::TRACE
 }

@@ -1,7 +1,7 @@
 //! `waybill show`: a file of any format as people read it, document by document, with what is wrong
 //! in it.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use serde_json::json;
@@ -14,18 +14,18 @@ use crate::cli::definitions::{Chosen, Library};
 use crate::cli::formats::json::{About, Fault, Names, has_segments, shown};
 use crate::cli::formats::schemas::Schemas;
 use crate::cli::formats::source::{Reads, Role, Source, reading_of};
-use crate::cli::formats::tree::{Colours, Meanings, Tree};
-use crate::cli::formats::{Count, has_repetition, judge, plain};
+use crate::cli::formats::tree::{Meanings, Tree, show_problem};
+use crate::cli::formats::{Count, has_repetition, judge};
+use crate::cli::output::{Output, Style};
 use crate::cli::{CliError, Said, output};
 
 /// Shows one document after the other; memory holds one.
-pub(super) fn show(config: &Path, options: &Show, out: &mut dyn Write) -> Result<Said, CliError> {
+pub(super) fn show(config: &Path, options: &Show, out: &mut Output<'_>) -> Result<Said, CliError> {
     let level = Level::of(options.definitions.level).unwrap_or_default();
     let mut view = View {
         schemas: Schemas::load(config, &options.schemas)?,
         library: Library::of(&options.definitions)?,
         level,
-        colours: Colours::of_output(),
         is_json: options.json,
         count: Count::default(),
     };
@@ -50,7 +50,6 @@ struct View {
     schemas: Schemas,
     library: Library,
     level: Level,
-    colours: Colours,
     is_json: bool,
     count: Count,
 }
@@ -61,7 +60,7 @@ impl View {
         role: Role,
         part: Part,
         source: &Source,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> Result<(), CliError> {
         let mut reading = reading_of(part);
         let mut chosen = None;
@@ -96,10 +95,10 @@ impl View {
         self.title(role, &reading, source.format, out)?;
         if role == Role::Message {
             let meanings = meanings(&reading, source.format, (&chosen, schema.as_deref()));
-            Tree { meanings, colours: self.colours }.document(reading.document.root(), out)?;
+            Tree { meanings }.document(reading.document.root(), out)?;
         }
         for problem in &reading.problems {
-            self.colours.problem(problem, &source.seen, out)?;
+            show_problem(problem, &source.seen, out)?;
         }
         Ok(writeln!(out)?)
     }
@@ -118,17 +117,16 @@ impl View {
         role: Role,
         reading: &Reading,
         format: Format,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
-        let Colours { name, end, .. } = self.colours;
         let (noun, number) = match role {
             Role::Message => (capital(noun(format)), format!(" {}", self.count.documents)),
             Role::Group => ("Group".to_owned(), String::new()),
             Role::Interchange => ("Interchange".to_owned(), String::new()),
         };
-        let about = about(reading, format);
-        let start = reading.span.start;
-        writeln!(out, "{name}{noun}{number}{end} {about}(byte {start})")
+        let title = noun + &number;
+        let about = format!(" {}(byte {})", about(reading, format), reading.span.start);
+        out.styled(&[(Style::Name, &title), (Style::Plain, &about)])
     }
 
     /// The end of a file that cannot be read on.
@@ -136,14 +134,14 @@ impl View {
         &mut self,
         error: &FrameError,
         source: &Source,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
         let FrameError { code, message, place } = error;
         let (message, place) = (message.clone(), place.clone());
         let fault = Problem { severity: Severity::Error, code, message, place };
         self.count.errors += 1;
         if !self.is_json {
-            return self.colours.problem(&fault, &source.seen, out);
+            return show_problem(&fault, &source.seen, out);
         }
         let fault = Fault::new(&fault, &source.seen);
         let format = source.format.name();
@@ -205,7 +203,7 @@ fn about(reading: &Reading, format: Format) -> String {
     if !parties.0.is_empty() {
         about += &format!("from {} to {} ", parties.0, parties.1);
     }
-    plain(&about)
+    about
 }
 
 fn about_idoc(control: Node<'_>) -> String {
@@ -215,5 +213,5 @@ fn about_idoc(control: Node<'_>) -> String {
     for word in words.into_iter().filter(|word| !word.is_empty()) {
         about += &format!("{word} ");
     }
-    plain(&format!("{about}from {} to {} ", text("SNDPRN"), text("RCVPRN")))
+    format!("{about}from {} to {} ", text("SNDPRN"), text("RCVPRN"))
 }

@@ -1,7 +1,6 @@
 //! `waybill status`: whether the running agent is ready, and all that keeps it from being so. Its
 //! port tells anybody who asks less than this.
 
-use std::io::Write;
 use std::path::Path;
 
 use hyper::Method;
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent::CONTROL_SOCKET;
 use crate::cli::args::Status;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, journal_views, operate, output};
 use crate::http::client;
 
@@ -25,7 +25,7 @@ struct Readiness {
 pub(super) fn status(
     config: &Path,
     options: &Status,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let socket = journal_views::options(config)?.path.with_file_name(CONTROL_SOCKET);
     let asked = client::call(&socket, Method::GET, "/readyz", Vec::new());

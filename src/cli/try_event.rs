@@ -1,6 +1,6 @@
 //! `waybill try`: what would become of an event, without doing it.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::agent;
 use crate::cli::args::Try;
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, output};
 use crate::config::load::Written;
 use crate::event::{Arrival, Beside, Decision, Verdict};
@@ -50,7 +51,7 @@ pub(super) fn try_event(
     config: &Path,
     options: &Try,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let (written, plan) = check::compiled(config)?;
     let name = source(&written, options)?;
@@ -140,7 +141,7 @@ fn trial(decision: &Decision) -> Trial<'_> {
     }
 }
 
-fn story(decision: &Decision, out: &mut dyn Write) -> std::io::Result<()> {
+fn story(decision: &Decision, out: &mut Output<'_>) -> std::io::Result<()> {
     let header = &decision.header;
     writeln!(out, "event    {} ({}) of {}", header.id, header.kind, header.key)?;
     if let Some(step) = &decision.transition {

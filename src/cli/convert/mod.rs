@@ -2,7 +2,7 @@
 
 mod sink;
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use waybill_parsers::definition::{Level, nest};
@@ -12,9 +12,10 @@ use crate::cli::args::Convert;
 use crate::cli::definitions::Library;
 use crate::cli::formats::json::has_segments;
 use crate::cli::formats::json_read;
+use crate::cli::formats::judge;
 use crate::cli::formats::schemas::Schemas;
 use crate::cli::formats::source::{Reads, Role, Source, reading_of};
-use crate::cli::formats::{judge, plain};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said};
 use sink::Sink;
 
@@ -22,7 +23,7 @@ use sink::Sink;
 pub(super) fn convert(
     config: &Path,
     options: &Convert,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let schemas = Schemas::load(config, &options.schemas)?;
     let mut library = Library::of(&options.definitions)?;
@@ -87,7 +88,7 @@ fn conclude(read: u64, left_out: u64, broken: u64) -> Result<Said, CliError> {
         0 => String::new(),
         broken => format!(", {broken} of their groups and interchanges have errors"),
     };
-    writeln!(io::stderr(), "waybill: {read} documents read, {left_out} left out{envelopes}")?;
+    writeln!(Output::errors(), "waybill: {read} documents read, {left_out} left out{envelopes}")?;
     Ok(Said::No)
 }
 
@@ -131,6 +132,6 @@ fn part_of(source: &Source, to: Format, reading: &Reading) -> Role {
 
 /// Problems go to standard error: the output is for programs.
 fn report(problems: &[Problem]) -> io::Result<()> {
-    let mut screen = io::stderr();
-    problems.iter().try_for_each(|one| writeln!(screen, "waybill: {}", plain(&one.to_string())))
+    let mut screen = Output::errors();
+    problems.iter().try_for_each(|one| writeln!(screen, "waybill: {}", one))
 }

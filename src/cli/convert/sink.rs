@@ -1,7 +1,7 @@
 //! Documents on their way into a file of some format.
 
 use std::collections::HashSet;
-use std::io::{self, Write};
+use std::io;
 
 use waybill_parsers::{
     Document, Encoding, Format, Kind, Node, Place, Problem, Reading, Severity, csv, edifact, fixed,
@@ -12,6 +12,8 @@ use crate::cli::args::Convert;
 use crate::cli::formats::json::{About, has_segments, shown};
 use crate::cli::formats::schemas::Schemas;
 use crate::cli::formats::source::Role;
+use crate::cli::output::Output;
+use crate::visible;
 
 /// Rows that are looked at to find the columns of a CSV file.
 const ROWS: usize = 1_000;
@@ -82,7 +84,7 @@ impl Sink {
     pub(super) fn write(
         &mut self,
         reading: &Reading,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<Vec<Problem>> {
         self.number += 1;
         match self.to {
@@ -103,7 +105,7 @@ impl Sink {
     pub(super) fn end(
         &mut self,
         interchange: &Reading,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<Vec<Problem>> {
         match self.to {
             Format::Json | Format::JsonLines => {
@@ -124,17 +126,17 @@ impl Sink {
     }
 
     /// Writes what waits, and what ends the file.
-    pub(super) fn finish(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    pub(super) fn finish(&mut self, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let problems = match self.to {
             Format::Edifact | Format::X12 => self.interchange(None, out)?,
             Format::Csv => self.rows(out)?,
             _ => Vec::new(),
         };
-        out.write_all(&self.tail)?;
+        out.write_document(&self.tail)?;
         Ok(problems)
     }
 
-    fn json(&self, reading: &Reading, role: Role, out: &mut dyn Write) -> io::Result<()> {
+    fn json(&self, reading: &Reading, role: Role, out: &mut Output<'_>) -> io::Result<()> {
         let mut line = Vec::new();
         if has_segments(self.from) {
             let (format, number) = (self.from, self.number);
@@ -144,11 +146,11 @@ impl Sink {
             json::write(reading.document.root(), &mut line);
         }
         line.push(b'\n');
-        out.write_all(&line)
+        out.write_document(visible::json(&String::from_utf8_lossy(&line)).as_bytes())
     }
 
     /// Messages are written when their interchange is whole, because its trailer counts them.
-    fn message(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn message(&mut self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let tag = if self.to == Format::X12 { "ISA" } else { "UNB" };
         let envelope = document.root().child("envelope");
         let mut header = Vec::new();
@@ -171,7 +173,7 @@ impl Sink {
     fn interchange(
         &mut self,
         whole: Option<&Document>,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<Vec<Problem>> {
         let documents = std::mem::take(&mut self.waiting);
         let (lost, is_damaged) =
@@ -219,22 +221,22 @@ impl Sink {
             return Ok(problems);
         }
         self.left_out += unwritten;
-        out.write_all(&bytes)?;
+        out.write_document(&bytes)?;
         Ok(problems)
     }
 
-    fn idoc(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn idoc(&self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let Some(schema) = self.schemas.of_idoc(document) else {
             return Ok(no_definition(document));
         };
         let mut bytes = Vec::new();
         let problems = idoc::write(document, schema, idoc::WriteOptions::default(), &mut bytes);
-        out.write_all(&bytes)?;
+        out.write_document(&bytes)?;
         Ok(problems)
     }
 
     /// The first IDoc brings the root around all of them; the root's end waits for the last one.
-    fn idoc_xml(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn idoc_xml(&mut self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let Some(schema) = self.schemas.of_idoc(document) else {
             return Ok(no_definition(document));
         };
@@ -250,23 +252,23 @@ impl Sink {
             return Ok(vec![fault("several-types", "one IDoc-XML file holds IDocs of one type")]);
         }
         let from = if self.tail.is_empty() { 0 } else { start };
-        out.write_all(head.get(from..).unwrap_or_default().as_bytes())?;
+        out.write_document(head.get(from..).unwrap_or_default().as_bytes())?;
         self.tail = tail.as_bytes().to_vec();
         Ok(problems)
     }
 
-    fn fixed(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn fixed(&self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let Some(schema) = self.schemas.fixed.find(document.root().name()) else {
             return Ok(no_definition(document));
         };
         let options = fixed::WriteOptions { encoding: Encoding::UTF_8, ..Default::default() };
         let mut bytes = Vec::new();
         let problems = fixed::write(document, schema, options, &mut bytes);
-        out.write_all(&bytes)?;
+        out.write_document(&bytes)?;
         Ok(problems)
     }
 
-    fn row(&mut self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn row(&mut self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         self.waiting.push(document.clone());
         if self.columns.is_none() && self.waiting.len() < ROWS {
             return Ok(Vec::new());
@@ -274,7 +276,7 @@ impl Sink {
         self.rows(out)
     }
 
-    fn rows(&mut self, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn rows(&mut self, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         let documents = std::mem::take(&mut self.waiting);
         let header = self.columns.is_none();
         let columns = self.columns.get_or_insert_with(|| {
@@ -291,18 +293,18 @@ impl Sink {
         let options = csv::WriteOptions { header, ..Default::default() };
         let mut bytes = Vec::new();
         let problems = csv::write(&documents, &columns, options, &mut bytes);
-        out.write_all(&bytes)?;
+        out.write_document(&bytes)?;
         Ok(problems)
     }
 
-    fn xml(&self, document: &Document, out: &mut dyn Write) -> io::Result<Vec<Problem>> {
+    fn xml(&self, document: &Document, out: &mut Output<'_>) -> io::Result<Vec<Problem>> {
         if self.number > 1 {
             return Ok(vec![fault("several-documents", "an XML file holds one document")]);
         }
         let mut bytes = Vec::new();
         let problems = xml::write(document.root(), xml::WriteOptions::default(), &mut bytes);
-        out.write_all(&bytes)?;
-        out.write_all(b"\n")?;
+        out.write_document(&bytes)?;
+        out.write_document(b"\n")?;
         Ok(problems)
     }
 }

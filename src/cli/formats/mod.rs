@@ -13,11 +13,6 @@ use waybill_parsers::{Document, Node, Reading, Severity};
 use crate::cli::CliError;
 use crate::cli::definitions::{Chosen, Library};
 
-/// A file is not to command the terminal that shows it.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 /// How many documents were read, and what is wrong with them.
 #[derive(Debug, Default)]
 pub(super) struct Count {

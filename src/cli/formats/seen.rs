@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::io::{self, Read};
 use std::rc::Rc;
 
-use crate::cli::formats::plain;
+use crate::visible::{columns, visible};
 
 /// Bytes that are remembered at least, and at most: what is more is forgotten at once.
 const KEPT: usize = 4 << 20;
@@ -100,9 +100,9 @@ pub(in crate::cli) struct Excerpt {
     pub(in crate::cli) line: u64,
     /// The character in its line, from 1.
     pub(in crate::cli) column: u32,
-    /// The line, or the middle of it.
+    /// The line, or the middle of it, made visible.
     pub(in crate::cli) text: String,
-    /// Characters of the text before the problem.
+    /// Columns of the text before the problem.
     pub(in crate::cli) caret: usize,
 }
 
@@ -124,13 +124,14 @@ impl Seen {
         let from = head.iter().rposition(is_end).map_or(0, |end| end + 1);
         let tail = window.between(offset, (offset + SIDE).min(end));
         let to = tail.iter().position(is_end).unwrap_or(tail.len());
-        let text =
-            |bytes: Option<&[u8]>| plain(&String::from_utf8_lossy(bytes.unwrap_or_default()));
+        let text = |bytes: Option<&[u8]>| {
+            visible(&String::from_utf8_lossy(bytes.unwrap_or_default())).into_owned()
+        };
         let before = text(head.get(from..));
         Some(Excerpt {
             line: mark.lines + 1,
             column: u32::try_from(mark.chars + 1).unwrap_or(u32::MAX),
-            caret: before.chars().count(),
+            caret: columns(&before),
             text: before + &text(tail.get(..to)),
         })
     }

@@ -1,63 +1,35 @@
 //! Documents as people read them: a segment or field a line, with what it means.
 
-use std::io::{self, IsTerminal, Write};
+use std::io;
 
 use waybill_parsers::definition::{Definition, Use};
 use waybill_parsers::{Element, ElementId, Kind, Node, Problem, Schema, Severity};
 
-use crate::cli::formats::plain;
 use crate::cli::formats::seen::Seen;
+use crate::cli::output::{Output, Style, padded};
 
-/// Escape sequences of a terminal; empty ones where there is none.
-#[derive(Clone, Copy)]
-pub(in crate::cli) struct Colours {
-    pub(in crate::cli) name: &'static str,
-    pub(in crate::cli) text: &'static str,
-    error: &'static str,
-    warning: &'static str,
-    pub(in crate::cli) end: &'static str,
-}
-
-impl Colours {
-    /// Those of standard output.
-    pub(in crate::cli) fn of_output() -> Self {
-        // https://no-color.org
-        if !io::stdout().is_terminal() || std::env::var_os("NO_COLOR").is_some() {
-            return Self { name: "", text: "", error: "", warning: "", end: "" };
-        }
-        Self {
-            name: "\x1b[1m",
-            text: "\x1b[2m",
-            error: "\x1b[31m",
-            warning: "\x1b[33m",
-            end: "\x1b[0m",
-        }
+/// A problem, with its line and a caret below it where the line is still known.
+pub(in crate::cli) fn show_problem(
+    problem: &Problem,
+    seen: &Seen,
+    out: &mut Output<'_>,
+) -> io::Result<()> {
+    let style = match problem.severity {
+        Severity::Error => Style::Error,
+        Severity::Warning => Style::Warning,
+    };
+    let excerpt = seen.excerpt(problem.place.offset);
+    let mut problem = problem.clone();
+    if let Some(excerpt) = excerpt.as_ref().filter(|_| problem.place.line == 0) {
+        (problem.place.line, problem.place.column) = (excerpt.line, excerpt.column);
     }
-
-    /// A problem, with its line and a caret below it where the line is still known.
-    pub(in crate::cli) fn problem(
-        self,
-        problem: &Problem,
-        seen: &Seen,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
-        let colour = match problem.severity {
-            Severity::Error => self.error,
-            Severity::Warning => self.warning,
-        };
-        let excerpt = seen.excerpt(problem.place.offset);
-        let mut problem = problem.clone();
-        if let Some(excerpt) = excerpt.as_ref().filter(|_| problem.place.line == 0) {
-            (problem.place.line, problem.place.column) = (excerpt.line, excerpt.column);
-        }
-        writeln!(out, "{colour}! {}{}", plain(&problem.to_string()), self.end)?;
-        let Some(excerpt) = excerpt.filter(|excerpt| !excerpt.text.is_empty()) else {
-            return Ok(());
-        };
-        let blanks = excerpt.caret;
-        writeln!(out, "  | {}", excerpt.text)?;
-        writeln!(out, "  | {:blanks$}{colour}^{}", "", self.end)
-    }
+    out.styled(&[(style, &format!("! {problem}"))])?;
+    let Some(excerpt) = excerpt.filter(|excerpt| !excerpt.text.is_empty()) else {
+        return Ok(());
+    };
+    let blanks = " ".repeat(excerpt.caret);
+    writeln!(out, "  | {}", excerpt.text)?;
+    out.styled(&[(Style::Plain, "  | "), (Style::Plain, &blanks), (style, "^")])
 }
 
 /// What the names in a document mean.
@@ -74,12 +46,11 @@ pub(in crate::cli) enum Meanings<'a> {
 /// A tree on its way out.
 pub(in crate::cli) struct Tree<'a> {
     pub(in crate::cli) meanings: Meanings<'a>,
-    pub(in crate::cli) colours: Colours,
 }
 
 impl Tree<'_> {
     /// What is below the root of a document.
-    pub(in crate::cli) fn document(&self, root: Node<'_>, out: &mut dyn Write) -> io::Result<()> {
+    pub(in crate::cli) fn document(&self, root: Node<'_>, out: &mut Output<'_>) -> io::Result<()> {
         let at = match self.meanings {
             Meanings::Names(schema) => schema.map(Schema::root),
             Meanings::Positions { .. } | Meanings::None => None,
@@ -92,7 +63,7 @@ impl Tree<'_> {
         node: Node<'_>,
         parent: Option<ElementId>,
         depth: usize,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
         let at = self.declared(parent, node.name());
         let is_positional = matches!(self.meanings, Meanings::Positions { .. });
@@ -117,9 +88,8 @@ impl Tree<'_> {
         node: Node<'_>,
         at: Option<ElementId>,
         depth: usize,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
-        let Colours { name, text, end, .. } = self.colours;
         let meaning = match (self.meanings, node.name()) {
             (Meanings::Positions { definition, .. }, tag) => {
                 definition.map_or("", |definition| definition.segment_text(tag))
@@ -129,9 +99,14 @@ impl Tree<'_> {
             (Meanings::None, _) => "",
             (Meanings::Names(_), _) => self.element(at).map_or("", |element| &element.text),
         };
-        let blanks = 2 * depth;
         let title = if node.name().is_empty() { "-" } else { node.name() };
-        writeln!(out, "{:blanks$}{name}{}{end}  {text}{meaning}{end}", "", plain(title))
+        let blanks = " ".repeat(2 * depth);
+        out.styled(&[
+            (Style::Plain, &blanks),
+            (Style::Name, title),
+            (Style::Plain, "  "),
+            (Style::Meaning, meaning),
+        ])
     }
 
     fn field(
@@ -139,7 +114,7 @@ impl Tree<'_> {
         node: Node<'_>,
         at: Option<ElementId>,
         depth: usize,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
         let meaning = match self.element(at) {
             None if matches!(self.meanings, Meanings::Names(_)) => {
@@ -162,17 +137,16 @@ impl Tree<'_> {
         &self,
         (name, value, meaning): (&str, &str, &str),
         depth: usize,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
-        let Colours { text, end, .. } = self.colours;
         let blanks = 2 * depth;
-        let (name, value) = (plain(name), plain(value));
-        let line = format!("{:blanks$}{name:<10} {value:<24}  {text}{meaning}{end}", "");
-        writeln!(out, "{}", line.trim_end())
+        let (name, value) = (padded(name, 10), padded(value, 24));
+        let line = format!("{:blanks$}{name} {value}  ", "");
+        out.styled(&[(Style::Plain, &line), (Style::Meaning, meaning)])
     }
 
     /// The elements of a segment by their positions: `2`, `2.1`, and `2[3].1` where it repeats.
-    fn elements(&self, segment: Node<'_>, depth: usize, out: &mut dyn Write) -> io::Result<()> {
+    fn elements(&self, segment: Node<'_>, depth: usize, out: &mut Output<'_>) -> io::Result<()> {
         for (at, element) in segment.children().enumerate() {
             if element.kind() == Kind::Attribute {
                 self.line((element.name(), element.text(), ""), depth, out)?;
@@ -197,7 +171,7 @@ impl Tree<'_> {
         element: Node<'_>,
         (label, place): (&str, Option<&Use>),
         depth: usize,
-        out: &mut dyn Write,
+        out: &mut Output<'_>,
     ) -> io::Result<()> {
         let Meanings::Positions { definition, .. } = self.meanings else { return Ok(()) };
         let composite = definition

@@ -2,7 +2,6 @@
 
 mod archive;
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use waybill_parsers::definition::import::{ImportProblem, Imported, SourceFile, e
 use waybill_parsers::definition::write_definition;
 
 use crate::cli::args::{Import, ImportCommand};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, definitions, output};
 use archive::Entry;
 
@@ -48,7 +48,7 @@ const MOST_SHOWN: usize = 20;
 pub(super) fn import(
     options: &Import,
     clock: fn() -> Timestamp,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
     let begun = clock();
     let (entries, target, is_json, read): (_, _, _, Reader) = match &options.command {
@@ -112,7 +112,7 @@ fn report(
     imported: &Imported,
     (path, bytes, took): (&Path, usize, Duration),
     is_json: bool,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let definition = &imported.definition;
     let lists = definition.elements.values().filter(|element| !element.codes.is_empty());
@@ -147,7 +147,7 @@ fn report(
     Ok(())
 }
 
-fn show(problems: &[ImportProblem], is_json: bool, out: &mut dyn Write) -> Result<(), CliError> {
+fn show(problems: &[ImportProblem], is_json: bool, out: &mut Output<'_>) -> Result<(), CliError> {
     if is_json {
         for problem in problems {
             output::json_line(out, &fault(problem))?;

@@ -11,6 +11,7 @@ use crate::source::folder::names::derived;
 use crate::source::folder::place::{End, FolderError, Place};
 use crate::source::folder::session::Session;
 use crate::source::folder::work::Work;
+use crate::visible::visible;
 
 /// A file, and how it ended.
 type Ended = (String, Result<(u64, FileOutcome), FolderError>);
@@ -76,10 +77,11 @@ impl Session<'_> {
             for work in work {
                 let cause = work.scanned.broken.unwrap_or_default();
                 tracing::warn!(%source, file = %work.name, %cause, "file rejected");
+                let cause = visible(&cause);
                 let text = format!(
                     "{}: rejected as a whole, nothing of it was taken\n{cause}\n\nMend the file and drop \
                      it again.\n",
-                    work.name
+                    visible(&work.name)
                 );
                 let rejected = reject_whole(&place, &work.name, &text);
                 ended.push((work.name, rejected.map(|outcome| (work.file, outcome))));
@@ -117,10 +119,11 @@ fn finish_one(
     if size != row.size {
         let (taken, had) = (row.documents, row.size);
         let text = format!(
-            "{name}: its writer went on after it was taken\nThe first {had} bytes ({taken} IDocs) are in \
+            "{}: its writer went on after it was taken\nThe first {had} bytes ({taken} IDocs) are in \
              the journal, what came after them is not.\n\nDrop the whole file again: what was taken is \
              recognised. Let the sender write under another name and rename the file when it is whole, \
-             or raise complete.stable_for.\n"
+             or raise complete.stable_for.\n",
+            visible(name)
         );
         tracing::error!(%source, file = %name, size, taken = had, "file grew after it was taken: rejected");
         return reject_whole(place, name, &text);
@@ -156,10 +159,10 @@ fn reject_whole(place: &Place, name: &str, problems: &str) -> Result<FileOutcome
 /// Why a document failed: rules and places, nothing of what it says.
 fn problems(row: &FileRow, failed: &FailedPart) -> String {
     let FailedPart { index, event, start, length, causes } = failed;
-    let (name, number, of, end) = (&row.name, index + 1, row.documents, start + length);
+    let (name, number, of, end) = (visible(&row.name), index + 1, row.documents, start + length);
     let mut text =
         format!("{name}: IDoc {number} of {of} (bytes {start} to {end}) failed as event {event}\n");
-    causes.iter().for_each(|cause| text.push_str(&format!("- {cause}\n")));
+    causes.iter().for_each(|cause| text.push_str(&format!("- {}\n", visible(cause))));
     text.push_str(
         "\nMend it and drop it again, alone or with the rest of its file: what was taken is recognised.\n\
          Or mend the mapping or table: waybill events reprocess ",
@@ -170,10 +173,10 @@ fn problems(row: &FileRow, failed: &FailedPart) -> String {
 
 fn duplicate(journal: &Journal, source: &str, row: &FileRow) -> Result<String, FolderError> {
     let before = journal.file_before(source, &row.digest).map_err(journal_error)?;
-    let (name, documents) = (&row.name, row.documents);
+    let (name, documents) = (visible(&row.name), row.documents);
     let mut text = format!("{name}: all {documents} IDocs were in the journal before\n");
     if let Some(before) = before {
-        let (first, file, at) = (&before.name, before.file, before.begun);
+        let (first, file, at) = (visible(&before.name), before.file, before.begun);
         text.push_str(&format!("The same bytes came as {first} (file {file}) at {at}.\n"));
     }
     Ok(text)
