@@ -15,9 +15,9 @@ use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-/// The mode of folders of ours.
+/// The mode of a private folder.
 pub const FOLDER_MODE: u32 = 0o700;
-/// The mode of files of ours.
+/// The mode of a private file.
 pub const FILE_MODE: u32 = 0o600;
 /// What lets others write.
 const WRITABLE: u32 = 0o022;
@@ -36,7 +36,7 @@ pub struct Directory {
 /// What a folder or file is, whatever its name leads to later: device and inode.
 pub type Identity = (u64, u64);
 
-/// Why a folder of ours cannot be used.
+/// Why a private folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DirectoryError {
     /// The disk says no.
@@ -53,7 +53,7 @@ pub enum DirectoryError {
         /// Which.
         path: PathBuf,
     },
-    /// Somebody else made it.
+    /// Another user owns it.
     #[error("{}: belongs to user {owner}, the agent runs as user {ours}; look into it, then remove it or give it to the agent's user", .path.display())]
     Owner {
         /// Which.
@@ -87,7 +87,7 @@ impl Directory {
         Ok(Self { handle: handle.into(), path: path.to_owned() })
     }
 
-    /// Opens a folder of ours inside of this one, and makes it where it is missing.
+    /// Opens a private folder inside of this one, and makes it where it is missing.
     pub fn make(&self, name: &str) -> Result<Self, DirectoryError> {
         match rustix::fs::mkdirat(&self.handle, name, Mode::from_raw_mode(FOLDER_MODE)) {
             Ok(()) | Err(Errno::EXIST) => self.enter(name),
@@ -95,7 +95,7 @@ impl Directory {
         }
     }
 
-    /// Opens a folder of ours inside of this one: no link, our user's, closed to the writes of
+    /// Opens a private folder inside of this one: no link, our user's, closed to the writes of
     /// others, in the same file system.
     pub fn enter(&self, name: &str) -> Result<Self, DirectoryError> {
         let inside = self.look_into(name)?;
@@ -117,7 +117,7 @@ impl Directory {
         Ok(inside)
     }
 
-    /// Opens a folder inside of this one, whoever it belongs to, but never through a link.
+    /// Opens a folder inside of this one without a check of its owner, but never through a link.
     pub fn look_into(&self, name: &str) -> Result<Self, DirectoryError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         match rustix::fs::openat(&self.handle, name, flags, Mode::empty()) {
@@ -129,7 +129,7 @@ impl Directory {
         }
     }
 
-    /// Takes the rights of others on a folder of ours away; the mode that it had.
+    /// Takes the rights of other users on this folder away; the mode that it had.
     pub fn close(&self) -> io::Result<Option<u32>> {
         let Some(mode) = open_to_others(&self.handle.metadata()?) else { return Ok(None) };
         // The bit that hands the group on to new files stays.
@@ -137,7 +137,7 @@ impl Directory {
         Ok(Some(mode))
     }
 
-    /// Takes the rights of others on a file of ours away; the mode that it had. The file is not
+    /// Takes the rights of other users on a file away; the mode that it had. The file is not
     /// opened: closing it again would drop the locks that this process has on it.
     pub fn close_file(&self, name: &str) -> io::Result<Option<u32>> {
         let facts = match self.metadata(name) {
@@ -196,7 +196,7 @@ impl Directory {
     }
 
     /// Makes a file anew: what a crash left under this name is removed, and nothing is opened that
-    /// somebody else put there.
+    /// another user put there.
     pub fn create(&self, name: &str) -> io::Result<File> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -212,7 +212,7 @@ impl Directory {
         Ok(made?.into())
     }
 
-    /// Opens a file of ours for reading and writing that must outlive the process, such as a lock.
+    /// Opens a private file for reading and writing that outlives the process, such as a lock.
     pub fn keep(&self, name: &str) -> io::Result<File> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let flags = flags | OFlags::NONBLOCK;
@@ -278,7 +278,7 @@ pub fn identity(facts: &Metadata) -> Identity {
 
 /// Whether it is a plain file with one name.
 pub fn is_plain(facts: &Metadata) -> bool {
-    facts.is_file() && facts.nlink() == 1
+    facts.is_file() && facts.nlink() <= 1
 }
 
 /// What the mode of a file or folder of this process's user lets others do. `None` where it is

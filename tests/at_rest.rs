@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 /// How long a condition may take to come true on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Somebody else on the machine: `nobody`.
+/// Another user of the machine: `nobody`.
 const STRANGER: u32 = 65_534;
 
 struct Site {

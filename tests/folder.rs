@@ -559,7 +559,7 @@ fn untouched(private: &Path) {
 }
 
 #[test]
-fn a_work_folder_that_is_somebody_elses_is_refused() {
+fn a_work_folder_of_another_user_is_refused() {
     let Some((site, private)) = shared() else { return };
     runtime().block_on(async {
         for (made, said) in [

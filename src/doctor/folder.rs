@@ -85,7 +85,7 @@ fn own(part: &mut Part<'_>, folder: &Path, names: &[&str]) -> bool {
                 part.fail("file system", error.to_string(), "make it a plain folder");
                 return false;
             }
-            // Whoever looks may be another user than the agent.
+            // The doctor may run as another user than the agent.
             Err(error @ DirectoryError::Owner { .. }) => {
                 part.warn("user", error.to_string(), "run this as the agent's user to be sure");
             }
@@ -103,8 +103,8 @@ fn own(part: &mut Part<'_>, folder: &Path, names: &[&str]) -> bool {
     true
 }
 
-/// What other users may do in a folder of ours. Who may read what is done is the operator's to say, but
-/// hardly everybody.
+/// Warns where other users may enter a folder of the agent. Who reads what is done is up to the
+/// operator, but hardly all users.
 fn open_to_others(part: &mut Part<'_>, inside: &Directory, private: bool) {
     let others = if private { 0o077 } else { 0o007 };
     let Ok(mode) = inside.facts().map(|facts| facts.mode() & 0o7777) else { return };

@@ -68,7 +68,7 @@ pub(super) fn close(database: &Path, directory: &Path) -> Result<(), JournalErro
     }
     let facts = opened.facts().map_err(io(directory))?;
     if facts.mode() & 0o007 != 0 {
-        // Of somebody else, or it would be closed by now.
+        // Another user owns it, or it would be closed by now.
         let (path, owner) = (directory.display(), facts.uid());
         tracing::warn!(%path, owner, "other users may enter the data_dir; chmod o-rwx as its owner");
     }

@@ -227,7 +227,7 @@ impl Folder {
     fn write(&self, work: &Directory, consignment: &Consignment) -> io::Result<File> {
         let mut file = work.create(&temporary(consignment))?;
         file.write_all(&consignment.document)?;
-        // Not by the umask, which is the agent's: its reader is somebody else.
+        // Not left to the umask, which is for the agent's own files: another user reads this one.
         file.set_permissions(Permissions::from_mode(self.mode))?;
         Ok(file)
     }

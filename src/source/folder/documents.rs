@@ -14,7 +14,7 @@ use crate::event::{Digest, FilePosition};
 
 /// Bytes that are read from the disk at once.
 const BUFFER: usize = 256 << 10;
-/// Bytes of a file that are worked through before somebody may stop it. The digest of a broken file is
+/// Bytes of a file that are worked through between two chances to stop. The digest of a broken file is
 /// of so many bytes: what is behind them is not read for it.
 pub const STEP: u64 = 8 << 20;
 

@@ -94,8 +94,8 @@ pub enum Waiting {
     Unreadable,
     /// A file of its name is being worked on.
     SameName,
-    /// It has a second name: whoever may not read a file may make one for it here, and whoever has
-    /// the other name may write to it later.
+    /// It has a second name: a user who cannot read a file can link to it, and the file can be
+    /// written to later under its other name.
     Linked,
 }
 

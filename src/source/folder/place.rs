@@ -9,7 +9,7 @@
 //! are made durable before the journal relies on them.
 //!
 //! Others write to the folder. So all of it is done by handle ([`Directory`]): a link in the place
-//! of a folder or file of ours is refused, and one that takes its place later is not followed.
+//! of a folder or file of the agent is refused, and one that takes its place later is not followed.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -44,7 +44,7 @@ pub enum FolderError {
         /// Why.
         error: io::Error,
     },
-    /// A folder of ours inside of it is not to be trusted.
+    /// A folder of the agent inside of it cannot be trusted.
     #[error(transparent)]
     Directory(DirectoryError),
     /// Another agent works on it.
@@ -546,7 +546,7 @@ mod tests {
         let _place = Place::open(folder.path()).unwrap();
         let mode = |name| fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
         assert_eq!(mode(WORK) & 0o777, 0o700);
-        assert_eq!(mode(DONE) & 0o777, 0o755, "whom its owner lets read may read");
+        assert_eq!(mode(DONE) & 0o777, 0o755, "its owner decides who reads");
     }
 
     #[test]
