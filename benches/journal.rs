@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use waybill::delivery::{DeliveryId, NewDelivery, Outcome, Settlement};
 use waybill::event::{Decision, Digest, Header, Identity, Transition, Verdict};
-use waybill::journal::{Batch, Journal, Needs, Options, docnum};
+use waybill::journal::{Asked, Batch, Journal, Needs, Options, docnum};
 
 const BATCH: usize = 300;
 
@@ -62,7 +62,9 @@ fn futures(work: impl Future<Output = Result<(), waybill::journal::CommitError>>
 fn needs(batch: &Batch) -> Needs {
     let mut needs = Needs::default();
     for decision in &batch.decisions {
-        needs.identities.push((decision.header.identity, decision.header.digest));
+        let Header { identity, digest, .. } = decision.header;
+        let sent_by = identity.sent_by(None);
+        needs.identities.push(Asked { identity, sent_by, digest });
         needs.objects.push((Arc::from("vehicle"), decision.header.key.clone()));
         needs.keys.push(decision.header.key.clone());
     }
@@ -92,6 +94,7 @@ fn decision(number: usize) -> Decision {
     Decision {
         header: Header {
             identity: Identity::of(&source, &id),
+            origin: None,
             source,
             id,
             kind: "vehicle.status.changed".to_owned(),

@@ -95,6 +95,21 @@ pub enum ReprocessError {
     Stopping,
 }
 
+impl ReprocessError {
+    /// Why nothing is taken, for a stranger who asks: without paths and words of the system.
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Journal(JournalError::Corrupt { .. } | JournalError::Column { .. })
+            | Self::Journal(JournalError::Damaged { .. })
+            | Self::Journal(JournalError::Commit(CommitError::Corrupt { .. }))
+            | Self::Commit(CommitError::Corrupt { .. }) => "the journal is damaged",
+            Self::Journal(JournalError::Commit(CommitError::Full))
+            | Self::Commit(CommitError::Full) => "the journal has no room",
+            _ => "the journal can be neither read nor written",
+        }
+    }
+}
+
 /// Document numbers that are reserved and not used yet.
 #[derive(Debug, Default)]
 struct Numbers {
@@ -188,7 +203,7 @@ impl Intake {
                 Ok(decided) => decided,
                 Err(error) => {
                     numbers = Numbers::default();
-                    self.wait_for_room(&error).await;
+                    self.wait_for_room(error.into()).await;
                     parts.push(part);
                     continue;
                 }
@@ -199,7 +214,7 @@ impl Intake {
             match self.commit(&batch).await {
                 Ok(()) => {}
                 Err(error) if error.is_temporary() => {
-                    self.wait_for_room(&error).await;
+                    self.wait_for_room(error.into()).await;
                     parts.push(part);
                 }
                 Err(CommitError::Closed) => return (numbers, false),
@@ -229,6 +244,7 @@ impl Intake {
         let committed = self.journal.commit(batch.clone()).await?;
         self.metrics.journal_commit_seconds.observe(started.elapsed().as_secs_f64());
         crate::fault::point("after-commit");
+        self.metrics.reasons.clear("journal");
         self.count(&batch.decisions);
         self.feeds.announce(committed.deliveries);
         Ok(())
@@ -276,8 +292,9 @@ impl Intake {
         }
     }
 
-    async fn wait_for_room(&self, error: &(dyn std::fmt::Display + Sync)) {
+    async fn wait_for_room(&self, error: ReprocessError) {
         tracing::error!(%error, "the journal does not take events; they stay with their senders");
+        self.metrics.reasons.set("journal", error.reason().to_owned());
         self.room.send_replace(false);
         tokio::time::sleep(COMMIT_PAUSE).await;
     }

@@ -104,7 +104,9 @@ impl Health {
                 reasons.push(self.down(format!("source {source}")));
             }
         }
-        if !*self.room.borrow() {
+        if let Some(why) = self.metrics.reasons.of("journal") {
+            reasons.push(why);
+        } else if !*self.room.borrow() {
             reasons.push("the journal has no room".to_owned());
         }
         let ready = reasons.is_empty();
@@ -178,7 +180,7 @@ impl Health {
                 counts.oldest.map_or(0.0, |at| (self.clock)().duration_since(at).as_secs_f64());
             self.metrics.outbox_oldest_seconds.with_label_values(label).set(age.max(0.0));
         }
-        self.metrics.keys_parked.set(self.journal.parked_keys()?.len() as i64);
+        self.metrics.keys_parked.set(self.journal.keys_parked() as i64);
         Ok(())
     }
 

@@ -20,6 +20,7 @@ mod output;
 mod run;
 mod show;
 mod try_event;
+mod unpark;
 
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::process::ExitCode;
@@ -121,7 +122,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
             EventsCommand::Reprocess(again) => {
                 operate::reprocess(&args.config(None), again, clock, out)
             }
-            EventsCommand::Unpark(key) => operate::unpark(&args.config(None), key, clock, out),
+            EventsCommand::Unpark(keys) => unpark::unpark(&args.config(None), keys, clock, out),
         },
         Command::Deliveries(deliveries) => match &deliveries.command {
             DeliveriesCommand::List(list) => {
@@ -137,6 +138,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut dyn Write) -> Result
         Command::Reload(options) => operate::reload(&args.config(None), options, out),
         Command::Audit(audit) => match &audit.command {
             AuditCommand::Verify(options) => audit::verify(&args.config(None), options, out),
+            AuditCommand::Actions(options) => audit::actions(&args.config(None), options, out),
         },
         Command::Files(files) => match &files.command {
             FilesCommand::Explain(options) => {

@@ -44,6 +44,8 @@ pub enum Peer {
     Stranger,
     /// He has shown a certificate of an authority that is trusted.
     Known,
+    /// A process of that user, over the Unix socket.
+    Local(u32),
 }
 
 /// A request that has arrived.
@@ -108,8 +110,8 @@ pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiv
             _ = stop.changed() => break,
             Some(_) = connections.join_next() => continue,
         };
-        let stream = match accepted {
-            Ok(stream) => stream,
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: others will be closed in a moment.
                 tracing::warn!(%error, "connection not accepted");
@@ -120,7 +122,7 @@ pub async fn serve(listener: Listener, handler: Handler, mut stop: watch::Receiv
         let Ok(slot) = slots.clone().try_acquire_owned() else { continue };
         let (door, handler) = (listener.door(), handler.clone());
         connections.spawn(async move {
-            connection(stream, door, handler).await;
+            connection((stream, peer), door, handler).await;
             drop(slot);
         });
     }
@@ -138,15 +140,22 @@ impl Listener {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-async fn accept(listener: &Listener) -> std::io::Result<Box<dyn Stream>> {
+/// A connection, and who calls as far as the operating system says.
+type Accepted = (Box<dyn Stream>, Peer);
+
+async fn accept(listener: &Listener) -> std::io::Result<Accepted> {
     match listener {
-        Listener::Tcp(listener, _) => Ok(Box::new(listener.accept().await?.0)),
-        Listener::Unix(listener) => Ok(Box::new(listener.accept().await?.0)),
+        Listener::Tcp(listener, _) => Ok((Box::new(listener.accept().await?.0), Peer::Anybody)),
+        Listener::Unix(listener) => {
+            let stream = listener.accept().await?.0;
+            let peer = Peer::Local(stream.peer_cred()?.uid());
+            Ok((Box::new(stream), peer))
+        }
     }
 }
 
-async fn connection(stream: Box<dyn Stream>, door: Option<Arc<Door>>, handler: Handler) {
-    let Some(door) = door else { return speak(stream, Guest::unasked(), handler).await };
+async fn connection((stream, peer): Accepted, door: Option<Arc<Door>>, handler: Handler) {
+    let Some(door) = door else { return speak(stream, Guest::unasked(peer), handler).await };
     match door.admit(stream).await {
         Ok((stream, guest)) => speak(stream, guest, handler).await,
         Err(error) => tracing::debug!(%error, "connection not let in"),

@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params, types::Value}
 use crate::delivery::{DeliveryId, State};
 use crate::event::{Identity, Verdict};
 use crate::journal::error::JournalError;
-use crate::journal::query::{ReadError, Reader, count};
+use crate::journal::query::{ReadError, Reader, count, in_row};
 use crate::journal::rows::{
     ACTION, ATTEMPT, ActionRow, AttemptRow, DELIVERY, DeliveryRow, EVENT, EventRow, Outbox, Story,
 };
@@ -130,6 +130,12 @@ impl Reader {
         self.read(|connection| story(connection, row_id(event)))
     }
 
+    /// What operators did, the newest first, at most `limit`.
+    pub fn actions(&self, limit: usize) -> Result<Vec<ActionRow>, JournalError> {
+        let sql = format!("{ACTION} ORDER BY id DESC LIMIT ?1");
+        self.read(|connection| rows(connection, &sql, [count(limit)], ActionRow::read))
+    }
+
     /// One delivery.
     pub fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryRow>, JournalError> {
         let filter = DeliveryFilter { after: delivery.saturating_sub(1), ..Default::default() };
@@ -216,7 +222,7 @@ fn rows<T>(
     let mut rows = statement.query(params)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(read(row)?);
+        all.push(in_row(row, &read)?);
     }
     Ok(all)
 }
