@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::event::Digest;
 use crate::journal::entries::{Entries, Salt, commitment};
 use crate::journal::error::CommitError;
+use crate::journal::open::Changes;
 use crate::journal::schema::{number, row_id};
 
 /// Where the journal stands: the last commit and the next free numbers.
@@ -32,6 +33,7 @@ pub(super) struct Filling<'a> {
     pub(super) head: &'a mut Head,
     pub(super) names: &'a mut Names,
     pub(super) entries: &'a mut Entries,
+    pub(super) open: &'a mut Changes,
 }
 
 impl Filling<'_> {

@@ -21,6 +21,7 @@ mod filling;
 mod known;
 mod mend;
 mod numbers;
+mod open;
 mod operate;
 mod owner;
 mod parked;
@@ -51,6 +52,7 @@ use crate::delivery::Settlement;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::entries::Entries;
 use crate::journal::filling::Names;
+use crate::journal::open::{Changes, Open};
 use crate::journal::owner::Owner;
 use crate::journal::writer::{Command, QUEUE, Writer};
 
@@ -94,6 +96,7 @@ struct Shared {
     instance: u16,
     epoch: u16,
     parked: Arc<AtomicU64>,
+    open: Open,
 }
 
 /// An answer that is still to come: await it, or [`wait`](Pending::wait) for it on a thread that
@@ -139,6 +142,7 @@ impl Journal {
         let (sender, commands) = mpsc::channel(QUEUE);
         let epoch = opened.epoch;
         let parked = Arc::new(AtomicU64::new(opened.head.parked));
+        let open = Open::read(&opened.connection).map_err(JournalError::sqlite(&options.path))?;
         let writer = Writer {
             connection: opened.connection,
             commands,
@@ -148,6 +152,8 @@ impl Journal {
             entries: Entries::default(),
             checkpoint,
             parked: parked.clone(),
+            open: open.clone(),
+            changes: Changes::default(),
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -162,6 +168,7 @@ impl Journal {
             instance: options.instance,
             epoch,
             parked,
+            open,
         };
         Ok(Self { shared: Arc::new(shared) })
     }

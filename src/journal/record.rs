@@ -228,6 +228,7 @@ impl<'c> Rows<'c> {
             delivery.name,
             delivery.reference,
         ])?;
+        filling.open.add(target, State::Due);
         self.document.execute(params![row_id(id), &*delivery.document]).map_err(size_error)?;
         self.word(owned.event, &delivery.reference)?;
         if delivery.name != delivery.reference {

@@ -12,6 +12,9 @@ use crate::journal::schema::{nanoseconds, number, row_id, state_code, state_of, 
 /// What a settlement looks at.
 pub(super) struct Standing {
     pub(super) event: i64,
+    pub(super) target: i64,
+    /// The state that the journal has.
+    pub(super) from: State,
     pub(super) state: State,
     pub(super) prepared: bool,
     pub(super) due: i64,
@@ -23,6 +26,8 @@ impl Standing {
         let code = row.get(1)?;
         let standing = Self {
             event: row.get(0)?,
+            target: row.get(5)?,
+            from: State::Due,
             state: State::Due,
             prepared: row.get(2)?,
             due: row.get(3)?,
@@ -39,12 +44,13 @@ pub(super) fn standing(
     let (mut standing, code) = filling
         .connection
         .prepare_cached(
-            "SELECT event, state, prepared, due, attempts FROM deliveries WHERE id = ?1",
+            "SELECT event, state, prepared, due, attempts, target FROM deliveries WHERE id = ?1",
         )?
         .query_row([row_id(delivery)], Standing::read)
         .optional()?
         .ok_or(CommitError::UnknownDelivery { delivery })?;
     standing.state = state_of(code).ok_or(CommitError::UnknownDelivery { delivery })?;
+    standing.from = standing.state;
     Ok(standing)
 }
 
@@ -90,7 +96,7 @@ fn apply(
         Outcome::InDoubt { reason } => (State::InDoubt, was.prepared, was.due, &**reason),
     };
     let attempts = was.attempts.saturating_add(u32::from(!settlement.outcome.is_step()));
-    let now = Standing { event: was.event, state, prepared, due, attempts };
+    let now = Standing { state, prepared, due, attempts, ..*was };
     update(filling, settlement.id, &now, settlement.at)?;
     if let Outcome::Delivered { reference } = &settlement.outcome
         && !reference.is_empty()
@@ -162,7 +168,7 @@ fn attempt(
 }
 
 pub(super) fn update(
-    filling: &Filling<'_>,
+    filling: &mut Filling<'_>,
     delivery: DeliveryId,
     now: &Standing,
     at: jiff::Timestamp,
@@ -180,8 +186,9 @@ pub(super) fn update(
             now.due,
             now.attempts,
             nanoseconds(at),
-            row_id(filling.head.number + 1),
+            filling.commit(),
         ])?;
+    filling.open.change(now.target, now.from, now.state);
     Ok(())
 }
 

@@ -21,6 +21,7 @@ use crate::journal::error::CommitError;
 use crate::journal::files::{self, FileOutcome, NewFile};
 use crate::journal::filling::{Filling, Head, Names};
 use crate::journal::numbers::{COUNTERS, SideFile};
+use crate::journal::open::{Changes, Open};
 use crate::journal::operate::act;
 use crate::journal::owner::Owner;
 use crate::journal::place;
@@ -120,6 +121,9 @@ pub(super) struct Writer {
     pub(super) checkpoint: Checkpoint,
     /// How many keys are parked, for those who ask often.
     pub(super) parked: Arc<AtomicU64>,
+    /// Deliveries that are not final, for the same.
+    pub(super) open: Open,
+    pub(super) changes: Changes,
 }
 
 impl Writer {
@@ -227,6 +231,7 @@ impl Writer {
         chain(&self.connection, &mut self.head, at, &self.entries)?;
         self.connection.execute_batch("COMMIT")?;
         self.parked.store(self.head.parked, Ordering::Relaxed);
+        self.open.apply(&mut self.changes);
         if reserves {
             // Without this the numbers must not be used: a restore would not be noticed.
             self.side.confirm();
@@ -241,6 +246,7 @@ impl Writer {
             head: &mut self.head,
             names: &mut self.names,
             entries: &mut self.entries,
+            open: &mut self.changes,
         };
         match command {
             // Nothing but redeliveries: files move on.
@@ -284,6 +290,7 @@ impl Writer {
         }
         self.head = before;
         self.names.clear();
+        self.changes.clear();
         self.side.withdraw();
     }
 }

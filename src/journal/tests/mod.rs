@@ -431,12 +431,15 @@ fn a_parked_key_waits_until_its_event_is_decided_again() {
 
 /// Steps of SQLite's machine, which do not depend on how busy this one is.
 #[test]
-fn a_parked_key_costs_the_same_however_many_are_parked() {
+fn keys_and_deliveries_cost_the_same_however_many_wait() {
     let steps = |parked: usize| {
         let place = Place::new();
         let journal = place.open();
         let decisions = (0..parked).map(|n| failed(&n.to_string(), &format!("VIN{n}")));
         commit(&journal, decisions.collect());
+        let open = (parked..2 * parked).map(|n| to(decision(&n.to_string(), "VIN"), "sap"));
+        commit(&journal, open.collect());
+        assert_eq!(journal.outbox().unwrap()["sap"].due, parked as u64);
         assert_eq!(journal.keys_parked(), parked as u64);
         journal.close();
         let connection = rusqlite::Connection::open(place.path()).unwrap();
@@ -445,7 +448,12 @@ fn a_parked_key_costs_the_same_however_many_are_parked() {
             statement.execute(rusqlite::params_from_iter(values)).unwrap();
             statement.get_status(rusqlite::StatementStatus::VmStep)
         };
-        [count(mend::MOVE, &[7, 100_007]), count(filling::FREE, &[8])]
+        let look = |sql: &str| {
+            let mut statement = connection.prepare(sql).unwrap();
+            assert!(statement.exists([2]).unwrap());
+            statement.get_status(rusqlite::StatementStatus::VmStep)
+        };
+        [count(mend::MOVE, &[7, 100_007]), count(filling::FREE, &[8]), look(open::OLDEST)]
     };
     let (few, many) = (steps(20), steps(2_000));
     for (few, many) in few.into_iter().zip(many) {
