@@ -45,6 +45,9 @@ fn main() {
     println!("bytes per event: {}, log {} KiB", sizes.database / events as u64, sizes.wal / 1024);
     sync_of_the_disk(directory.path());
     let start = Instant::now();
+    assert_eq!(journal.verify(None).unwrap().breaks, []);
+    println!("verify: {:.1} µs per event", start.elapsed().as_secs_f64() * 1e6 / events as f64);
+    let start = Instant::now();
     journal.close();
     println!("close: {:?}", start.elapsed());
 }

@@ -237,6 +237,7 @@ impl Intake {
 
     async fn commit(&self, batch: &Arc<Batch>) -> Result<(), CommitError> {
         if batch.decisions.is_empty() && batch.files.is_empty() {
+            self.metrics.reasons.clear("journal");
             return Ok(());
         }
         crate::fault::point("before-commit");
@@ -382,4 +383,26 @@ fn as_failed(batch: &Batch, error: &CommitError) -> Batch {
         }
     }
     batch
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_hears_damage_and_a_full_disk_apart_and_no_path() {
+        let reason = "database disk image is malformed".to_owned();
+        let path = std::path::PathBuf::from("/srv/data/journal.db");
+        let corrupt = CommitError::Corrupt { reason: reason.clone() };
+        for error in [
+            ReprocessError::Commit(corrupt.clone()),
+            ReprocessError::Journal(JournalError::Commit(corrupt)),
+            ReprocessError::Journal(JournalError::Corrupt { path, reason }),
+        ] {
+            assert_eq!(error.reason(), "the journal is damaged");
+        }
+        assert_eq!(ReprocessError::Commit(CommitError::Full).reason(), "the journal has no room");
+        let io = CommitError::Io { reason: "disk I/O error".to_owned() };
+        assert!(ReprocessError::Commit(io).reason().contains("neither read nor written"));
+    }
 }

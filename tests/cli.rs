@@ -509,9 +509,12 @@ fn a_running_agent_delivers_what_is_due_and_does_what_operators_ask() {
     // Each look takes a process; a delivery is a matter of milliseconds.
     let delivered = || at(&["deliveries", "list", "--state", "delivered"]).code == Some(0);
     assert!((0..1000).any(|_| delivered()), "not delivered");
+    let said = at(&["events", "unpark", "--all", "--why", "asked of the agent"]);
+    let expected = "1 keys go on; what waited behind them: 1 accepted\n";
+    assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{}", said.err);
     let (code, log) = agent.end();
     assert_eq!(code, Some(0), "{log}");
-    assert_eq!(site.files(), ["ZVEHREG_0070000000000001.idoc"]);
+    assert_eq!(site.files()[0], "ZVEHREG_0070000000000001.idoc");
     let trail = at(&["trail", VIN]).out;
     assert!(trail.contains("delivery 1 to sap-file: delivered as"), "{trail}");
     let trail = at(&["trail", OTHER_VIN]).out;

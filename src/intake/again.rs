@@ -127,6 +127,7 @@ impl Intake {
         while let Err(error) = self.try_to_catch_up(&mut numbers).await {
             self.wait_for_room(error).await;
         }
+        self.metrics.reasons.clear("journal");
         numbers
     }
 
