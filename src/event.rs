@@ -98,6 +98,16 @@ impl Identity {
         Self::hash(&[source.as_bytes(), id.as_bytes()])
     }
 
+    /// The identity of an event that `origin` sent, where another publisher of the same source has
+    /// used its id before: ids are unique for each publisher only. An event without an origin has
+    /// one of its own.
+    pub fn sent_by(self, origin: Option<&str>) -> Self {
+        match origin {
+            Some(origin) => Self::hash(&[&self.0, b"origin", origin.as_bytes()]),
+            None => Self::hash(&[&self.0, b"no origin"]),
+        }
+    }
+
     /// The identity of an event that reused this one with other bytes, so that its own
     /// redeliveries are recognised too.
     pub fn reused_by(self, digest: &Digest) -> Self {
@@ -131,8 +141,11 @@ pub struct Header {
     pub time: String,
     /// When it was received.
     pub received: Timestamp,
-    /// (source, id), or what stands for it where the id was reused.
+    /// (source, id), or what stands for it where the id was reused or is also used by another
+    /// origin.
     pub identity: Identity,
+    /// Who published it: the attribute `source` of a CloudEvent. `None` for any other event.
+    pub origin: Option<String>,
     /// The digest of its bytes.
     pub digest: Digest,
     /// The work of its sender that it belongs to.
@@ -235,6 +248,16 @@ pub struct Seen {
     pub event: u64,
     /// The digest of its bytes.
     pub digest: Digest,
-    /// It failed, so that other bytes under its identity are no misuse: somebody mended them.
+    /// It failed, so that other bytes under its identity are no misuse: the sender corrected it.
     pub failed: bool,
+    /// Its identity with its origin ([`Identity::sent_by`]). `None` where it was recorded by a
+    /// version that kept no origin: any may have sent it.
+    pub sent_by: Option<Identity>,
+}
+
+impl Seen {
+    /// Whether that origin, as [`Identity::sent_by`] has it, may have sent it.
+    pub fn may_be_sent_by(&self, sent_by: Identity) -> bool {
+        self.sent_by.is_none_or(|own| own == sent_by)
+    }
 }

@@ -192,7 +192,7 @@ impl Intake {
                 Ok(decided) => decided,
                 Err(error) => {
                     numbers = Numbers::default();
-                    self.wait_for_room(&error, error.brief()).await;
+                    self.wait_for_room(error.into()).await;
                     parts.push(part);
                     continue;
                 }
@@ -203,7 +203,7 @@ impl Intake {
             match self.commit(&batch).await {
                 Ok(()) => {}
                 Err(error) if error.is_temporary() => {
-                    self.wait_for_room(&error, error.brief()).await;
+                    self.wait_for_room(error.into()).await;
                     parts.push(part);
                 }
                 Err(CommitError::Closed) => return (numbers, false),
@@ -228,6 +228,7 @@ impl Intake {
 
     async fn commit(&self, batch: &Arc<Batch>) -> Result<(), CommitError> {
         if batch.decisions.is_empty() && batch.files.is_empty() {
+            self.metrics.reasons.clear(JOURNAL);
             return Ok(());
         }
         crate::fault::point("before-commit");
@@ -235,6 +236,7 @@ impl Intake {
         let committed = self.journal.commit(batch.clone()).await?;
         self.metrics.journal_commit_seconds.observe(started.elapsed().as_secs_f64());
         crate::fault::point("after-commit");
+        self.metrics.reasons.clear(JOURNAL);
         self.count(&batch.decisions);
         self.feeds.announce(committed.deliveries);
         Ok(())
@@ -290,9 +292,10 @@ impl Intake {
         }
     }
 
-    async fn wait_for_room(&self, error: &(dyn std::fmt::Display + Sync), brief: &'static str) {
+    async fn wait_for_room(&self, error: ReprocessError) {
         tracing::error!(%error, "the journal does not take events; they stay with their senders");
-        self.metrics.reasons.set(JOURNAL, Reason { brief, detail: error.to_string() });
+        let reason = Reason { brief: error.brief(), detail: error.to_string() };
+        self.metrics.reasons.set(JOURNAL, reason);
         self.room.send_replace(false);
         tokio::time::sleep(COMMIT_PAUSE).await;
     }
@@ -301,5 +304,27 @@ impl Intake {
 fn heard(heard: bool) {
     if !heard {
         tracing::debug!("nobody waits for the answer");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stranger_hears_damage_and_a_full_disk_apart_and_no_path() {
+        let reason = "database disk image is malformed".to_owned();
+        let path = std::path::PathBuf::from("/srv/data/journal.db");
+        let corrupt = CommitError::Corrupt { reason: reason.clone() };
+        for error in [
+            ReprocessError::Commit(corrupt.clone()),
+            ReprocessError::Journal(JournalError::Commit(corrupt)),
+            ReprocessError::Journal(JournalError::Corrupt { path, reason }),
+        ] {
+            assert_eq!(error.brief(), "it is damaged");
+        }
+        assert_eq!(ReprocessError::Commit(CommitError::Full).brief(), "its disk is full");
+        let io = CommitError::Io { reason: "disk I/O error".to_owned() };
+        assert_eq!(ReprocessError::Commit(io).brief(), "it cannot be written");
     }
 }

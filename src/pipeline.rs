@@ -6,6 +6,7 @@
 //! facts.
 
 mod decode;
+mod recognise;
 mod serial;
 
 use std::ops::Range;
@@ -18,9 +19,10 @@ use crate::config::OnFailed;
 use crate::event::{
     Arrival, Decision, Digest, FailedMapping, Header, Identity, Seen, Transition, Verdict,
 };
-use crate::facts::{Facts, Needs};
+use crate::facts::{self, Facts, Needs};
 use crate::lifecycle::{Lifecycle, Step};
 use crate::pipeline::decode::{Content, Decoded};
+use crate::pipeline::recognise::{Recognised, recognise};
 use crate::pipeline::serial::{Newest, newest_wins};
 use crate::plan::{Plan, SourceFormat, SourcePlan};
 use crate::route::{Failure, Inputs};
@@ -29,6 +31,8 @@ use crate::route::{Failure, Inputs};
 #[derive(Clone, Debug)]
 pub struct Read {
     header: Header,
+    /// Its identity with its origin.
+    sent_by: Identity,
     raw: Arc<[u8]>,
     content: Result<Content, Vec<String>>,
     step: Option<Result<Asked, String>>,
@@ -89,8 +93,11 @@ pub fn given_up(plan: &Plan, arrival: Arrival, cause: String) -> Read {
 fn of(plan: &Plan, arrival: Arrival, decoded: Decoded) -> Read {
     let digest = Digest::of(&arrival.raw);
     let id = decoded.id.or(arrival.message_id).unwrap_or_else(|| format!("sha256:{digest}"));
+    let identity = Identity::of(&arrival.source, &id);
+    let sent_by = identity.sent_by(decoded.origin.as_deref());
     let header = Header {
-        identity: Identity::of(&arrival.source, &id),
+        identity,
+        origin: decoded.origin,
         source: arrival.source,
         id,
         kind: decoded.kind,
@@ -114,7 +121,8 @@ fn of(plan: &Plan, arrival: Arrival, decoded: Decoded) -> Read {
             Some(Ok(Asked::Newest(Newest { rule, object, serial })))
         }),
     };
-    Read { header, raw: arrival.raw, content: decoded.content, step, again: None, mends: None }
+    let (raw, content) = (arrival.raw, decoded.content);
+    Read { header, sent_by, raw, content, step, again: None, mends: None }
 }
 
 /// The event as one text: what a transport carried in headers is put around its data. An IDoc has
@@ -132,7 +140,8 @@ fn whole(source: Option<&SourcePlan>, mut arrival: Arrival) -> Arrival {
 pub fn needs(plan: &Plan, reads: &[Read]) -> Needs {
     let mut needs = Needs::default();
     for read in reads {
-        needs.identities.push((read.header.identity, read.header.digest));
+        let Header { identity, digest, .. } = read.header;
+        needs.identities.push(facts::Asked { identity, sent_by: read.sent_by, digest });
         if !read.header.key.is_empty() {
             needs.keys.push(read.header.key.clone());
         }
@@ -159,7 +168,7 @@ pub fn process(
 ) -> Outcome {
     let mut causes = Vec::new();
     if read.again.is_none() {
-        match recognise(&mut read.header, facts, now) {
+        match recognise(&mut read.header, read.sent_by, facts, now) {
             Recognised::New => {}
             Recognised::Mended(failed) => read.mends = Some(failed),
             Recognised::Redelivery => return Outcome::Redelivery,
@@ -167,7 +176,7 @@ pub fn process(
         }
     }
     let (event, digest) = (read.again.unwrap_or(0), read.header.digest);
-    let mut seen = Seen { event, digest, failed: false };
+    let mut seen = Seen { event, digest, failed: false, sent_by: Some(read.sent_by) };
     facts.seen.insert(read.header.identity, seen);
     let decided = if causes.is_empty() {
         decide(plan, &read, facts, numbers, now)
@@ -198,35 +207,6 @@ pub fn process(
         now,
         again: read.again,
     }))
-}
-
-enum Recognised {
-    New,
-    /// That event, which failed, under the same id and with other bytes.
-    Mended(u64),
-    Redelivery,
-    Reused(String),
-}
-
-/// Tells a new event from a redelivery and from another one under the same id.
-fn recognise(header: &mut Header, facts: &Facts, now: Timestamp) -> Recognised {
-    if crate::fault::is_on("skip-duplicate-check") {
-        let salt = format!("{}{}{}", header.id, now.as_nanosecond(), facts.seen.len());
-        header.identity = Identity::of(&header.source, &salt);
-        return Recognised::New;
-    }
-    let Some(first) = facts.seen.get(&header.identity) else { return Recognised::New };
-    if first.digest == header.digest {
-        return Recognised::Redelivery;
-    }
-    if first.failed {
-        return Recognised::Mended(first.event);
-    }
-    header.identity = header.identity.reused_by(&header.digest);
-    match facts.seen.get(&header.identity) {
-        Some(_) => Recognised::Redelivery,
-        None => Recognised::Reused("its id was used before with other bytes".to_owned()),
-    }
 }
 
 #[derive(Debug)]

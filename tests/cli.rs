@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use support::{OTHER_VIN, Site, VIN, event};
 use waybill::event::{Arrival, Beside};
-use waybill::journal::{Action, Batch, Journal, What};
+use waybill::journal::{Action, Batch, Journal, Operator, What};
 use waybill::pipeline::{self, Outcome};
 
 /// What a command did.
@@ -300,7 +300,8 @@ fn a_delivery_is_discarded_with_a_reason_that_the_trail_shows() {
                     delivery 2: not done: there is no delivery 2\n";
     assert_eq!(said.out, expected);
     let trail = at(&["trail", VIN]).out;
-    assert!(trail.contains("discard by tester: posted by hand\n"), "{trail}");
+    assert!(trail.contains("discard by tester (uid "), "{trail}");
+    assert!(trail.contains("): posted by hand\n"), "{trail}");
 }
 
 #[test]
@@ -337,12 +338,51 @@ fn a_parked_key_goes_on_without_the_event_that_failed() {
         let decided = &json_lines(&said.out)[0];
         assert_eq!((&decided[0]["event"], &decided[0]["verdict"]), (&4.into(), &"accepted".into()));
         let trail = at(&["trail", "e3"]).out;
-        assert!(trail.contains("unpark by tester: posted by hand\n"), "{trail}");
+        let uid = rustix::process::getuid().as_raw();
+        let by = format!("unpark by tester (uid {uid}): posted by hand\n");
+        assert!(trail.contains(&by), "{trail}");
+        let actions = json_lines(&at(&["audit", "actions", "--json"]).out);
+        assert_eq!((&actions[1]["verb"], &actions[1]["uid"]), (&"unpark".into(), &uid.into()));
+        assert!(at(&["audit", "actions"]).out.contains(&format!("tester (uid {uid})")));
         let failed = json_lines(&at(&["events", "list", "--verdict", "failed", "--json"]).out);
         assert_eq!(failed[0]["id"], "e3", "it stays failed");
         assert_eq!(at(&["events", "unpark", parked, "--why", "again"]).code, Some(1));
         assert_eq!(at(&["audit", "verify"]).code, Some(0));
     }
+}
+
+#[test]
+fn parked_keys_are_chosen_by_what_parked_them_and_never_all_by_accident() {
+    let site = site_with_a_journal();
+    let at = |arguments: &[&str]| waybill(site.folder.path(), arguments);
+    let said = at(&["events", "unpark", "--why", "x"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("name a key, or choose"), "{}", said.err);
+    assert_eq!(at(&["events", "unpark", OTHER_VIN, "--all", "--why", "x"]).code, Some(2));
+    for none in
+        [["--cause", "no such cause"], ["--kind", "other"], ["--since", "2027-01-01T00:00Z"]]
+    {
+        let said = at(&["events", "unpark", none[0], none[1], "--why", "x"]);
+        assert_eq!(
+            (said.code, said.out.as_str()),
+            (Some(1), "no parked key is meant\n"),
+            "{none:?}"
+        );
+    }
+    let chosen = ["--cause", "mapping.yaml", "--source", "vms", "--until", "2027-01-01T00:00Z"];
+    let with = |more: &[&'static str]| [&["events", "unpark"], &chosen[..], more].concat();
+    let said = at(&with(&["--dry-run"]));
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    assert!(
+        said.out.contains(OTHER_VIN) && said.out.ends_with("1 keys would go on\n"),
+        "{}",
+        said.out
+    );
+    let said = at(&with(&["--why", "posted by hand"]));
+    let expected = "1 keys go on; what waited behind them: 1 accepted\n";
+    assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{}", said.err);
+    assert_eq!(at(&with(&["--dry-run"])).out, "0 keys would go on\n");
+    assert_eq!(at(&["audit", "verify"]).code, Some(0));
 }
 
 #[test]
@@ -354,7 +394,8 @@ fn what_a_killed_command_left_behind_a_free_key_is_decided_at_the_next_start() {
     let now = Timestamp::from_second(1_772_360_440).unwrap();
     let journal = Journal::open(&waybill::agent::journal_options(&written), now).unwrap();
     let what = What::Unpark(OTHER_VIN.to_owned());
-    let action = Action { who: "tester".into(), why: "posted by hand".into(), at: now, what };
+    let operator = Operator { who: "tester".into(), why: "posted by hand".into(), uid: None };
+    let action = Action { operator, at: now, what };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(journal.act(action)).unwrap();
     journal.close();
@@ -405,8 +446,8 @@ fn a_row_that_was_changed_is_the_answer_no_with_its_place() {
     let said = waybill(site.folder.path(), &["audit", "verify"]);
     assert_eq!(said.code, Some(1));
     let first = said.out.lines().next().unwrap();
-    let expected = "the chain is broken at commit 2: event 1: its id, key, step, trace or causes \
-                    is not what was recorded";
+    let expected = "the chain is broken at commit 2: event 1: its id, kind, key, time, step, \
+                    trace, origin or causes is not what was recorded";
     assert_eq!(first, expected);
     let answer = &json_lines(&waybill(site.folder.path(), &["audit", "verify", "--json"]).out)[0];
     assert_eq!((&answer["holds"], &answer["breaks"][1]["commit"]), (&false.into(), &2.into()));
@@ -481,13 +522,18 @@ fn a_running_agent_delivers_what_is_due_and_does_what_operators_ask() {
     // Each look takes a process; a delivery is a matter of milliseconds.
     let delivered = || at(&["deliveries", "list", "--state", "delivered"]).code == Some(0);
     assert!((0..1000).any(|_| delivered()), "not delivered");
+    let said = at(&["events", "unpark", "--all", "--why", "asked of the agent"]);
+    let expected = "1 keys go on; what waited behind them: 1 accepted\n";
+    assert_eq!((said.code, said.out.as_str()), (Some(0), expected), "{}", said.err);
     let (code, log) = agent.end();
     assert_eq!(code, Some(0), "{log}");
-    assert_eq!(site.files(), ["ZVEHREG_0070000000000001.idoc"]);
+    assert_eq!(site.files()[0], "ZVEHREG_0070000000000001.idoc");
     let trail = at(&["trail", VIN]).out;
     assert!(trail.contains("delivery 1 to sap-file: delivered as"), "{trail}");
     let trail = at(&["trail", OTHER_VIN]).out;
-    assert!(trail.contains("reprocess by tester: asked of the agent"), "{trail}");
+    let uid = rustix::process::getuid().as_raw();
+    let by = format!("reprocess by tester (uid {uid}): asked of the agent");
+    assert!(trail.contains(&by), "of the process at the other end of the socket: {trail}");
 }
 
 // --- the rest ---------------------------------------------------------------------------------

@@ -193,6 +193,50 @@ fn the_same_id_with_other_bytes_fails_once_and_moves_nothing() {
 }
 
 #[test]
+fn an_id_that_another_publisher_has_used_does_not_fail_an_event() {
+    let from = |publisher: &str, status: &str| {
+        let text = String::from_utf8(event("e1", VIN, status)).unwrap();
+        text.replace("/vms/test", publisher).into_bytes()
+    };
+    let mut world = World::new();
+    let first = world.decide(&from("/vms/test", "sold"));
+    assert_eq!(first.header.origin.as_deref(), Some("/vms/test"));
+    let other = world.decide(&from("/dms", "delivered"));
+    assert_eq!((other.verdict, other.causes.len()), (Verdict::Accepted, 0), "{:?}", other.causes);
+    assert_ne!(other.header.identity, first.header.identity);
+    for (publisher, status) in [("/vms/test", "sold"), ("/dms", "delivered")] {
+        assert!(matches!(world.take(&from(publisher, status)), Outcome::Redelivery));
+    }
+    for (publisher, status) in [("/vms/test", "built"), ("/dms", "built")] {
+        let reused = world.decide(&from(publisher, status));
+        assert!(reused.causes[0].contains("used before"), "{publisher}: {:?}", reused.causes);
+        assert!(matches!(world.take(&from(publisher, status)), Outcome::Redelivery));
+    }
+}
+
+#[test]
+fn an_event_of_a_version_that_kept_no_origin_is_recognised() {
+    let mut world = World::new();
+    let raw = event("e1", VIN, "sold");
+    let first = world.decide(&raw);
+    for seen in world.facts.seen.values_mut() {
+        (seen.event, seen.sent_by) = (1, None);
+    }
+    assert!(matches!(world.take(&raw), Outcome::Redelivery));
+    let reused = world.decide(&event("e1", VIN, "delivered"));
+    assert!(reused.causes[0].contains("used before"), "{:?}", reused.causes);
+    assert_ne!(reused.header.identity, first.header.identity);
+}
+
+#[test]
+fn a_source_that_is_no_attribute_of_a_cloudevent_is_no_origin() {
+    let text = String::from_utf8(event("e1", VIN, "sold")).unwrap();
+    let plain = text.replace(r#""specversion":"1.0","#, "");
+    let mut world = World::new();
+    assert_eq!(world.decide(plain.as_bytes()).header.origin, None);
+}
+
+#[test]
 fn what_cannot_be_read_fails_under_the_digest_of_its_bytes() {
     let mut world = World::new();
     let whole = event("e1", VIN, "sold");

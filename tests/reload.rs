@@ -175,6 +175,11 @@ fn events_after_a_reload_are_decided_by_the_new_plan() {
     agent.change("routes: []", &format!("routes: {ROUTE}"));
     let done = agent.reloaded();
     assert_eq!((&done["generation"], &done["changed"]), (&2.into(), &true.into()));
+    let recorded = agent.say(&["audit", "actions", "--json"]).out;
+    let recorded: Value = serde_json::from_str(recorded.lines().next().unwrap()).unwrap();
+    assert_eq!((&recorded["verb"], &recorded["why"]), (&"reload".into(), &"test".into()));
+    assert_eq!(recorded["uid"], rustix::process::getuid().as_raw(), "of the process that asked");
+    assert_eq!(agent.say(&["audit", "verify"]).code, Some(0));
     // Nothing that is connected was touched.
     assert_eq!(
         (&done["stopped"], &done["started"]),

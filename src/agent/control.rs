@@ -17,9 +17,10 @@ use crate::agent::health::{Asker, Health};
 use crate::agent::reload::{ReloadError, Reloaded};
 use crate::delivery::DeliveryId;
 use crate::dispatch;
-use crate::http::{Answer, Call, Handler};
+use crate::event::Digest;
+use crate::http::{Answer, Call, Handler, Peer};
 use crate::intake::{self, Again};
-use crate::journal::{Action, Done, Journal, Operator, What};
+use crate::journal::{Action, CommitError, Done, Journal, Operator, What};
 
 /// Where the dispatcher of each target takes what operators ask for.
 pub(super) type Acts = BTreeMap<Arc<str>, mpsc::Sender<dispatch::Command>>;
@@ -37,6 +38,14 @@ pub(super) struct Control {
     pub(super) clock: fn() -> Timestamp,
 }
 
+/// The uid of the process that asks.
+fn uid(peer: Peer) -> Option<u32> {
+    match peer {
+        Peer::Local(uid) => Some(uid),
+        Peer::Anybody | Peer::Stranger | Peer::Known => None,
+    }
+}
+
 /// The body of every request.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -45,7 +54,7 @@ pub struct Request {
     pub who: String,
     /// Why.
     pub why: String,
-    /// The events, for `reprocess`.
+    /// The events, for `reprocess`; for `unpark`, those that parked the keys.
     #[serde(default)]
     pub events: Vec<u64>,
     /// The key, for `unpark`.
@@ -86,34 +95,33 @@ impl Control {
             Ok(request) => request,
             Err(error) => return Answer::text(StatusCode::BAD_REQUEST, error.to_string()),
         };
+        let Request { who, why, events, key } = request;
+        let operator = Operator { who, why, uid: uid(call.peer) };
         let parts: Vec<&str> = call.path.trim_matches('/').split('/').collect();
         match parts.as_slice() {
-            ["events", "reprocess"] => {
-                let operator = Operator { who: request.who, why: request.why };
-                self.decide_again(Again::Events(request.events), operator).await
-            }
-            ["events", "unpark"] => match request.key {
-                Some(key) => {
-                    let operator = Operator { who: request.who, why: request.why };
-                    self.decide_again(Again::Unparked(key), operator).await
+            ["events", "reprocess"] => self.decide_again(Again::Events(events), operator).await,
+            ["events", "unpark"] => match key {
+                Some(key) => self.decide_again(Again::Unparked(key), operator).await,
+                None if !events.is_empty() => {
+                    self.decide_again(Again::UnparkedBy(events), operator).await
                 }
                 None => Answer::text(StatusCode::BAD_REQUEST, "which key?"),
             },
-            ["reload"] => self.reload(&request).await,
+            ["reload"] => self.reload(operator).await,
             ["deliveries", id, verb @ ("release" | "discard")] => match id.parse() {
-                Ok(id) if *verb == "release" => self.act(What::Release(id), id, request).await,
-                Ok(id) => self.act(What::Discard(id), id, request).await,
+                Ok(id) if *verb == "release" => self.act(What::Release(id), id, operator).await,
+                Ok(id) => self.act(What::Discard(id), id, operator).await,
                 Err(_) => Answer::text(StatusCode::BAD_REQUEST, "a delivery has a number"),
             },
             _ => Answer::text(StatusCode::NOT_FOUND, "no such action"),
         }
     }
 
-    async fn act(&self, what: What, id: DeliveryId, request: Request) -> Answer {
+    async fn act(&self, what: What, id: DeliveryId, operator: Operator) -> Answer {
         let Some((target, key)) = self.lane_of(id).await else {
             return Answer::text(StatusCode::NOT_FOUND, format!("there is no delivery {id}"));
         };
-        let action = Action { who: request.who, why: request.why, at: (self.clock)(), what };
+        let action = Action { operator, at: (self.clock)(), what };
         let dispatcher = self.acts.borrow().get(&*target).cloned();
         let done = match dispatcher {
             Some(dispatcher) => {
@@ -135,7 +143,7 @@ impl Control {
                 let (was, now) = (was.as_str().to_owned(), now.state.as_str().to_owned());
                 Answer::json(StatusCode::OK, &Acted { delivery: id, was, now })
             }
-            Ok(Done::Unparked { .. }) => Answer::text(StatusCode::OK, "unparked"),
+            Ok(Done::Unparked { .. } | Done::Reloaded) => Answer::text(StatusCode::OK, "done"),
             Err(error) => Answer::text(StatusCode::CONFLICT, error),
         }
     }
@@ -152,17 +160,30 @@ impl Control {
         }
     }
 
-    async fn reload(&self, request: &Request) -> Answer {
-        tracing::info!(who = %request.who, why = %request.why, "asked to reload");
+    /// A reload that was taken is an action in the journal, with the plan that is in force by it.
+    async fn reload(&self, operator: Operator) -> Answer {
         let (answer, done) = oneshot::channel();
         if self.reload.send(answer).await.is_err() {
             return stopping();
         }
         match done.await {
-            Ok(Ok(done)) => Answer::json(StatusCode::OK, &done),
+            Ok(Ok(done)) => match self.record_reload(operator, &done).await {
+                Ok(()) => Answer::json(StatusCode::OK, &done),
+                Err(error) => {
+                    let text = format!("the configuration is in force, but not recorded: {error}");
+                    Answer::text(StatusCode::CONFLICT, text)
+                }
+            },
             Ok(Err(error)) => Answer::text(StatusCode::CONFLICT, error.to_string()),
             Err(_) => stopping(),
         }
+    }
+
+    async fn record_reload(&self, operator: Operator, done: &Reloaded) -> Result<(), CommitError> {
+        let (generation, plan) = (done.generation, Digest::parse(&done.plan));
+        let what = What::Reload { plan: plan.unwrap_or(Digest([0; 32])), generation };
+        self.journal.act(Action { operator, at: (self.clock)(), what }).await?;
+        Ok(())
     }
 
     async fn decide_again(&self, what: Again, operator: Operator) -> Answer {

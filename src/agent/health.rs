@@ -81,7 +81,7 @@ impl Asker {
 
     fn of(peer: Peer) -> Self {
         match peer {
-            Peer::Known => Self::Operator,
+            Peer::Known | Peer::Local(_) => Self::Operator,
             Peer::Anybody | Peer::Stranger => Self::Anybody,
         }
     }
@@ -259,7 +259,7 @@ impl Health {
                 counts.oldest.map_or(0.0, |at| (self.clock)().duration_since(at).as_secs_f64());
             self.metrics.outbox_oldest_seconds.with_label_values(label).set(age.max(0.0));
         }
-        self.metrics.keys_parked.set(self.journal.parked_keys()?.len() as i64);
+        self.metrics.keys_parked.set(self.journal.keys_parked() as i64);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! What may be written on the command line.
 
 mod documents;
+mod parked;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 
 pub(super) use documents::{Ack, AckKind, Convert, Import, ImportCommand, Show, WithDefinitions};
+pub(super) use parked::Unpark;
 
 /// A sidecar between a vehicle management system and SAP.
 #[derive(Debug, Parser)]
@@ -214,8 +216,10 @@ pub(super) enum EventsCommand {
     /// Let a parked key go on without the event that failed; what waited behind it is decided.
     #[command(after_help = "The failed event stays failed. Mend what it failed for and reprocess \
                             it instead, where that is possible: later events of a key may rest \
-                            on it.\n\nExample: waybill events unpark WBL1A2B37T4000017 --why \
-                            'posted by hand'")]
+                            on it. Many keys are let go in slices; the agent goes on taking \
+                            events.\n\nExamples:\n  waybill events unpark WBL1A2B37T4000017 \
+                            --why 'posted by hand'\n  waybill events unpark --cause \
+                            vehicle-registration/mapping.yaml --dry-run")]
     Unpark(Unpark),
 }
 
@@ -260,18 +264,6 @@ pub(super) struct Reprocess {
     pub(super) json: bool,
 }
 
-#[derive(Debug, clap::Args)]
-pub(super) struct Unpark {
-    /// The key, or the number of the event that parked it.
-    #[arg(value_name = "KEY|EVENT")]
-    pub(super) key: String,
-    #[command(flatten)]
-    pub(super) reason: Reason,
-    /// One JSON array.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
 /// What belongs to `waybill audit`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Audit {
@@ -288,6 +280,19 @@ pub(super) enum AuditCommand {
                             waybill audit verify\n  waybill audit verify --anchor 4711:9db0ce25...d631 \
                             --json")]
     Verify(AuditVerify),
+    /// List what operators did, the newest first: releases, discards, unparked keys, events decided
+    /// again, reloads.
+    Actions(AuditActions),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct AuditActions {
+    /// At most so many.
+    #[arg(long, default_value_t = 50)]
+    pub(super) limit: usize,
+    /// One JSON object an action.
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,12 @@
-//! `waybill audit verify`: whether the journal still says what it said.
+//! `waybill audit verify`: whether the journal still says what it said. `waybill audit actions`:
+//! what operators did.
 
 use std::io;
 use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::args::AuditVerify;
+use crate::cli::args::{AuditActions, AuditVerify};
 use crate::cli::output::Output;
 use crate::cli::{CliError, Said, journal_views, output};
 use crate::event::Digest;
@@ -37,6 +38,30 @@ pub(super) fn verify(
         tell(&found, out)?;
     }
     Ok(if holds { Said::Yes } else { Said::No })
+}
+
+/// What operators did.
+pub(super) fn actions(
+    config: &Path,
+    options: &AuditActions,
+    out: &mut Output<'_>,
+) -> Result<Said, CliError> {
+    let rows = journal_views::open(config)?.actions(options.limit)?;
+    if options.json {
+        rows.iter().try_for_each(|row| output::json_line(out, row))?;
+    } else {
+        let number = |number: Option<u64>| number.map_or("-".to_owned(), |it| it.to_string());
+        let cells: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let (event, delivery) = (number(row.event), number(row.delivery));
+                let (at, who) = (journal_views::short(row.at), journal_views::who(row));
+                vec![at, row.verb.clone(), event, delivery, who, row.why.clone()]
+            })
+            .collect();
+        output::table(out, &["time", "action", "event", "delivery", "who", "why"], &cells)?;
+    }
+    Ok(if rows.is_empty() { Said::No } else { Said::Yes })
 }
 
 fn tell(found: &Verification, out: &mut Output<'_>) -> io::Result<()> {

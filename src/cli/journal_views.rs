@@ -12,7 +12,7 @@ use crate::cli::{CliError, Said, check, output};
 use crate::config::load;
 use crate::delivery::State;
 use crate::event::Verdict;
-use crate::journal::{DeliveryFilter, EventFilter, Journal, Options, Reader, Story};
+use crate::journal::{ActionRow, DeliveryFilter, EventFilter, Journal, Options, Reader, Story};
 
 pub(super) fn trail(
     config: &Path,
@@ -203,15 +203,23 @@ fn tell(story: &Story, out: &mut Output<'_>) -> std::io::Result<()> {
             "    {} {} by {}: {}",
             short(action.at),
             action.verb,
-            action.who,
+            who(action),
             action.why
         )?;
     }
     Ok(())
 }
 
+/// The name that an operator gave, and the user that the operating system knows.
+pub(super) fn who(action: &ActionRow) -> String {
+    match action.uid {
+        Some(uid) => format!("{} (uid {uid})", action.who),
+        None => action.who.clone(),
+    }
+}
+
 /// Milliseconds are what people compare.
-fn short(at: Timestamp) -> String {
+pub(super) fn short(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 

@@ -23,6 +23,7 @@ mod run;
 mod show;
 mod status;
 mod try_event;
+mod unpark;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -117,7 +118,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut Output<'_>) -> Resul
             EventsCommand::Reprocess(again) => {
                 operate::reprocess(&args.config(None), again, clock, out)
             }
-            EventsCommand::Unpark(key) => operate::unpark(&args.config(None), key, clock, out),
+            EventsCommand::Unpark(keys) => unpark::unpark(&args.config(None), keys, clock, out),
         },
         Command::Deliveries(deliveries) => match &deliveries.command {
             DeliveriesCommand::List(list) => {
@@ -134,6 +135,7 @@ fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut Output<'_>) -> Resul
         Command::Reload(options) => operate::reload(&args.config(None), options, out),
         Command::Audit(audit) => match &audit.command {
             AuditCommand::Verify(options) => audit::verify(&args.config(None), options, out),
+            AuditCommand::Actions(options) => audit::actions(&args.config(None), options, out),
         },
         Command::Files(files) => match &files.command {
             FilesCommand::Explain(options) => {

@@ -1,5 +1,5 @@
-//! `deliveries release`, `deliveries discard`, `events reprocess`, `events unpark`: through the running agent, or
-//! on the journal itself where no agent runs.
+//! `deliveries release`, `deliveries discard`, `events reprocess`, `reload`: through the running
+//! agent, or on the journal itself where no agent runs.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::agent::{Acted, CONTROL_SOCKET, Reloaded, Request};
-use crate::cli::args::{Act, Reason, Reload, Reprocess, Unpark};
+use crate::cli::args::{Act, Reason, Reload, Reprocess};
 use crate::cli::output::Output;
 use crate::cli::{CliError, Said, check, journal_views, output};
 use crate::dispatch::feed::Feeds;
@@ -44,8 +44,8 @@ pub(super) fn act(
             None => {
                 let opened = Journal::open(&journal, clock())?;
                 let what = if verb == "release" { What::Release(*id) } else { What::Discard(*id) };
-                let (who, why) = (request.who.clone(), request.why.clone());
-                let action = Action { who, why, at: clock(), what };
+                let operator = operator(&options.reason);
+                let action = Action { operator, at: clock(), what };
                 let done = runtime.block_on(opened.act(action));
                 opened.close();
                 done.map_err(|error| error.to_string()).and_then(|done| acted(*id, &done.on))
@@ -70,7 +70,7 @@ fn acted(id: u64, done: &Done) -> Result<Acted, String> {
             was: was.as_str().to_owned(),
             now: now.state.as_str().to_owned(),
         }),
-        Done::Unparked { event } => Err(format!("event {event} was unparked instead")),
+        other => Err(format!("something else was done: {other:?}")),
     }
 }
 
@@ -88,26 +88,6 @@ pub(super) fn reprocess(
     decide_again(config, (Again::Events(events), &options.reason), options.json, clock, out)
 }
 
-/// Lets a key go on without the event that parked it.
-pub(super) fn unpark(
-    config: &Path,
-    options: &Unpark,
-    clock: fn() -> Timestamp,
-    out: &mut Output<'_>,
-) -> Result<Said, CliError> {
-    let parked = journal_views::open(config)?.parked_keys()?;
-    let word = &options.key;
-    let key = parked.iter().find(|(key, _)| key == word);
-    let key = key.or_else(|| parked.iter().find(|(_, event)| event.to_string() == *word));
-    let Some((key, _)) = key else {
-        let text = "no key of that name is parked, and none by an event of that number";
-        writeln!(out, "{word}: {text}; parked keys: waybill events list --verdict failed")?;
-        return Ok(Said::No);
-    };
-    let what = Again::Unparked(key.clone());
-    decide_again(config, (what, &options.reason), options.json, clock, out)
-}
-
 /// Asks the running agent, or decides itself where none runs; then shows what came of it.
 fn decide_again(
     config: &Path,
@@ -116,32 +96,63 @@ fn decide_again(
     clock: fn() -> Timestamp,
     out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
-    let journal = journal_views::options(config)?;
-    let runtime = runtime()?;
-    let (who, why) = (reason.who.clone(), reason.why.clone());
-    let (path, events, key) = match what.clone() {
-        Again::Events(events) => ("/events/reprocess", events, None),
-        Again::Unparked(key) => ("/events/unpark", Vec::new(), Some(key)),
-    };
-    let request = Request { who: who.clone(), why: why.clone(), events, key };
-    let done = match ask(&runtime, &journal.path, path, &request)? {
-        Some(Ok(body)) => serde_json::from_slice::<Value>(&body)
-            .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?,
-        Some(Err(refusal)) => return Err(CliError::Refused(refusal)),
-        None => {
-            let done = runtime.block_on(offline(config, what, Operator { who, why }, clock))?;
-            serde_json::to_value(done).map_err(|error| CliError::Refused(error.to_string()))?
+    decide_slices(config, (vec![what], reason), clock, &mut |done| {
+        if json {
+            output::json_line(out, done)?
+        } else {
+            show_decided(done, out)?
         }
-    };
-    if json {
-        output::json_line(out, &done)?;
-        return Ok(Said::Yes);
-    }
-    show_decided(&done, out)?;
+        Ok(())
+    })?;
     Ok(Said::Yes)
 }
 
-fn show_decided(done: &Value, out: &mut Output<'_>) -> std::io::Result<()> {
+/// The same in several slices, one after the other; `done` hears what came of each. Between two of
+/// them the agent takes what arrives.
+pub(super) fn decide_slices(
+    config: &Path,
+    (slices, reason): (Vec<Again>, &Reason),
+    clock: fn() -> Timestamp,
+    done: &mut dyn FnMut(&Value) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let journal = journal_views::options(config)?;
+    let runtime = runtime()?;
+    for (at, what) in slices.iter().enumerate() {
+        let (path, events, key) = match what.clone() {
+            Again::Events(events) => ("/events/reprocess", events, None),
+            Again::Unparked(key) => ("/events/unpark", Vec::new(), Some(key)),
+            Again::UnparkedBy(events) => ("/events/unpark", events, None),
+        };
+        let Operator { who, why, .. } = operator(reason);
+        let request = Request { who, why, events, key };
+        match ask(&runtime, &journal.path, path, &request)? {
+            Some(Ok(body)) => {
+                let answer = serde_json::from_slice::<Value>(&body)
+                    .map_err(|error| CliError::Refused(format!("the agent's answer: {error}")))?;
+                done(&answer)?;
+            }
+            Some(Err(refusal)) => return Err(CliError::Refused(refusal)),
+            None => {
+                let left = slices.get(at..).unwrap_or_default().to_vec();
+                let decided = runtime.block_on(offline(config, left, operator(reason), clock))?;
+                for slice in decided {
+                    let slice = serde_json::to_value(slice);
+                    done(&slice.map_err(|error| CliError::Refused(error.to_string()))?)?;
+                }
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who asks, by the command line and by the operating system.
+fn operator(reason: &Reason) -> Operator {
+    let uid = Some(rustix::process::getuid().as_raw());
+    Operator { who: reason.who.clone(), why: reason.why.clone(), uid }
+}
+
+pub(super) fn show_decided(done: &Value, out: &mut Output<'_>) -> std::io::Result<()> {
     let cell = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows: Vec<_> = done
         .as_array()
@@ -219,15 +230,22 @@ fn chosen(config: &Path, options: &Reprocess) -> Result<Vec<u64>, CliError> {
 /// Without a running agent: the same intake, with nothing but this command to do.
 async fn offline(
     config: &Path,
-    what: Again,
+    slices: Vec<Again>,
     operator: Operator,
     clock: fn() -> Timestamp,
-) -> Result<Vec<Reprocessed>, CliError> {
+) -> Result<Vec<Vec<Reprocessed>>, CliError> {
     let (written, plan) = check::compiled(config)?;
     let journal = Journal::open(&crate::agent::journal_options(&written), clock())?;
-    let (ask, commands) = mpsc::channel(1);
-    let (answer, answered) = oneshot::channel();
-    let sent = ask.send(Command::Reprocess { what, operator, answer }).await;
+    let (ask, commands) = mpsc::channel(slices.len().max(1));
+    let mut answers = Vec::with_capacity(slices.len());
+    for what in slices {
+        let (answer, answered) = oneshot::channel();
+        let operator = operator.clone();
+        // There is room for all of them, and the intake is not running yet.
+        if ask.send(Command::Reprocess { what, operator, answer }).await.is_ok() {
+            answers.push(answered);
+        }
+    }
     let intake = Intake {
         in_decision: InDecision::default(),
         journal: journal.clone(),
@@ -241,11 +259,12 @@ async fn offline(
     };
     intake.run().await;
     tokio::task::spawn_blocking(move || journal.close()).await.map_err(std::io::Error::other)?;
-    let done = match sent {
-        Ok(()) => answered.await.unwrap_or(Err(ReprocessError::Stopping)),
-        Err(_) => Err(ReprocessError::Stopping),
-    };
-    done.map_err(|error| CliError::Refused(error.to_string()))
+    let mut done = Vec::with_capacity(answers.len());
+    for answered in answers {
+        let slice = answered.await.unwrap_or(Err(ReprocessError::Stopping));
+        done.push(slice.map_err(|error| CliError::Refused(error.to_string()))?);
+    }
+    Ok(done)
 }
 
 /// Asks the running agent; `None` where none runs.

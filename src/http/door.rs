@@ -54,8 +54,8 @@ pub(super) struct Guest {
 
 impl Guest {
     /// Where there is no door.
-    pub(super) fn unasked() -> Self {
-        Self { peer: Peer::Anybody, through: None }
+    pub(super) fn unasked(peer: Peer) -> Self {
+        Self { peer, through: None }
     }
 
     /// Whether the door has other files by now.

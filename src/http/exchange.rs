@@ -27,7 +27,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::http::door::{Door, DoorError, Guest};
 use crate::http::patient::Patient;
-use crate::http::{Answer, Call, Handler, Limits, PATIENCE, Stream};
+use crate::http::{Answer, Call, Handler, Limits, PATIENCE, Peer, Stream};
 
 /// The most bytes of a request's head, and of what is held for a connection in each direction.
 const MOST_HEAD: usize = 64 << 10;
@@ -36,6 +36,8 @@ const MOST_HEAD: usize = 64 << 10;
 pub(super) struct Exchange {
     pub(super) handler: Handler,
     pub(super) limits: Limits,
+    /// Who calls where no certificate is asked for.
+    pub(super) peer: Peer,
     /// Clients that were given up.
     pub(super) slow: IntCounter,
 }
@@ -46,7 +48,10 @@ type Refusal = (StatusCode, &'static str);
 impl Exchange {
     /// Serves a connection until its end.
     pub(super) async fn connection(self, stream: Box<dyn Stream>, door: Option<Arc<Door>>) {
-        let Some(door) = door else { return self.speak(stream, Guest::unasked()).await };
+        let Some(door) = door else {
+            let guest = Guest::unasked(self.peer);
+            return self.speak(stream, guest).await;
+        };
         match door.admit(stream).await {
             Ok((stream, guest)) => self.speak(stream, guest).await,
             Err(error) => {

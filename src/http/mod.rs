@@ -81,6 +81,8 @@ pub enum Peer {
     Stranger,
     /// He has shown a certificate of an authority that is trusted.
     Known,
+    /// A process of that user, over the Unix socket.
+    Local(u32),
 }
 
 /// A request that has arrived.
@@ -200,7 +202,7 @@ pub async fn serve(server: Server, mut stop: watch::Receiver<bool>) {
                 continue;
             }
         };
-        let (stream, from) = match accepted {
+        let Accepted { stream, peer, from } = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file handles, most likely: others will be closed in a moment.
@@ -216,7 +218,7 @@ pub async fn serve(server: Server, mut stop: watch::Receiver<bool>) {
         }
         let (door, slow) =
             (listener.door(), closed.with_label_values(&[name, Closed::Slow.as_str()]));
-        let exchange = Exchange { handler: handler.clone(), limits, slow };
+        let exchange = Exchange { handler: handler.clone(), limits, peer, slow };
         let handle = connections.spawn(exchange.connection(stream, door));
         places.enter(from, handle);
         if left.is_some() {
@@ -262,13 +264,26 @@ impl Listener {
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A connection, and the address that it comes from; none on a Unix socket.
-async fn accept(listener: &Listener) -> io::Result<(Box<dyn Stream>, Option<IpAddr>)> {
+/// A connection that was accepted.
+struct Accepted {
+    stream: Box<dyn Stream>,
+    /// Who calls, as far as the operating system says.
+    peer: Peer,
+    /// The address that it comes from; none on a Unix socket.
+    from: Option<IpAddr>,
+}
+
+async fn accept(listener: &Listener) -> io::Result<Accepted> {
     match listener {
         Listener::Tcp(listener, _) => {
             let (stream, from) = listener.accept().await?;
-            Ok((Box::new(stream), Some(from.ip())))
+            let from = Some(from.ip());
+            Ok(Accepted { stream: Box::new(stream), peer: Peer::Anybody, from })
         }
-        Listener::Unix(listener) => Ok((Box::new(listener.accept().await?.0), None)),
+        Listener::Unix(listener) => {
+            let stream = listener.accept().await?.0;
+            let peer = Peer::Local(stream.peer_cred()?.uid());
+            Ok(Accepted { stream: Box::new(stream), peer, from: None })
+        }
     }
 }

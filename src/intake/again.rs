@@ -9,6 +9,9 @@ use crate::intake::decide::{Numbers, Reads, batch, decide_reads};
 use crate::intake::{Intake, JOURNAL, ReprocessError, heard};
 use crate::journal::{Action, Batch, CommitError, Journal, Operator, What};
 
+/// Numbers of waiting events that are read at once.
+const SLICE: usize = 500;
+
 /// Which events are decided again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Again {
@@ -16,6 +19,8 @@ pub enum Again {
     Events(Vec<u64>),
     /// What waits behind this key, which goes on without the event that parked it.
     Unparked(String),
+    /// The same for the keys that these events parked. One that has parked none is passed over.
+    UnparkedBy(Vec<u64>),
 }
 
 /// One event that was decided again.
@@ -63,6 +68,10 @@ impl Intake {
         let mut done = Vec::new();
         let events = match what {
             Again::Events(events) => events,
+            Again::UnparkedBy(events) => {
+                let unparked = self.unpark_all(events, operator, &mut numbers, &mut done).await;
+                return (unparked.map(|()| done), numbers);
+            }
             Again::Unparked(key) => {
                 let unparked = self.unpark(key, operator, &mut numbers, &mut done).await;
                 return (unparked.map(|()| done), numbers);
@@ -85,17 +94,37 @@ impl Intake {
         numbers: &mut Numbers,
         done: &mut Vec<Reprocessed>,
     ) -> Result<(), ReprocessError> {
-        let Operator { who, why } = operator.clone();
-        let what = What::Unpark(key.clone());
-        self.journal.act(Action { who, why, at: (self.clock)(), what }).await?;
+        let (operator_of, what) = (operator.clone(), What::Unpark(key.clone()));
+        let action = Action { operator: operator_of, at: (self.clock)(), what };
+        self.journal.act(action).await?;
         self.decide_waiting(key, operator, numbers, done).await
+    }
+
+    /// The same for the keys that events parked. Whoever asks bounds how many they are: nothing is
+    /// taken meanwhile.
+    async fn unpark_all(
+        &self,
+        events: Vec<u64>,
+        operator: &Operator,
+        numbers: &mut Numbers,
+        done: &mut Vec<Reprocessed>,
+    ) -> Result<(), ReprocessError> {
+        for event in events {
+            loop {
+                let journal = self.journal.clone();
+                let parked = blocking(move || journal.parked_by(event)).await?;
+                let Some(parked) = parked else { break };
+                self.unpark(parked.key, operator, numbers, done).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Decides what waits behind keys that are free: whoever let them go on was ended, or failed, in
     /// the middle of it. However long the journal takes for it.
     pub(super) async fn catch_up(&self, mut numbers: Numbers) -> Numbers {
         while let Err(error) = self.try_to_catch_up(&mut numbers).await {
-            self.wait_for_room(&error, error.brief()).await;
+            self.wait_for_room(error).await;
         }
         self.metrics.reasons.clear(JOURNAL);
         numbers
@@ -106,7 +135,7 @@ impl Intake {
         let journal = self.journal.clone();
         let keys = blocking(move || journal.free_keys_with_waiting()).await?;
         let why = "went on with what was not decided before its command ended".to_owned();
-        let operator = Operator { who: "waybill".to_owned(), why };
+        let operator = Operator { who: "waybill".to_owned(), why, uid: None };
         for key in keys {
             let mut done = Vec::new();
             let decided = self.decide_waiting(key, &operator, numbers, &mut done).await;
@@ -149,19 +178,22 @@ impl Intake {
         numbers: &mut Numbers,
         done: &mut Vec<Reprocessed>,
     ) -> Result<(), ReprocessError> {
-        let journal = self.journal.clone();
-        let of_key = key.clone();
-        let waiting = blocking(move || journal.waiting_of_key(&of_key)).await?;
-        for (number, _) in waiting {
-            let journal = self.journal.clone();
-            let stored = blocking(move || load(&journal, number)).await?;
-            self.decide_again(stored, operator, numbers, done).await?;
-            let last = done.last().map(|last| last.verdict);
-            if last != Some(Verdict::Accepted.as_str()) && self.is_parked(&key).await? {
-                break;
+        let mut after = 0;
+        loop {
+            let (journal, of_key) = (self.journal.clone(), key.clone());
+            let waiting = blocking(move || journal.waiting_of_key(&of_key, after, SLICE)).await?;
+            let Some(last) = waiting.last() else { return Ok(()) };
+            after = *last;
+            for number in waiting {
+                let journal = self.journal.clone();
+                let stored = blocking(move || load(&journal, number)).await?;
+                self.decide_again(stored, operator, numbers, done).await?;
+                let last = done.last().map(|last| last.verdict);
+                if last != Some(Verdict::Accepted.as_str()) && self.is_parked(&key).await? {
+                    return Ok(());
+                }
             }
         }
-        Ok(())
     }
 
     async fn is_parked(&self, key: &str) -> Result<bool, ReprocessError> {

@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 use crate::delivery::{DeliveryId, State};
 use crate::event::{Digest, Verdict};
 use crate::journal::error::CommitError;
+use crate::journal::said::{ActionLine, FileLine};
 use crate::journal::schema::nanoseconds;
-use crate::trace::Trace;
 
 /// Random bytes that make a commitment tell nothing.
 pub(super) type Salt = [u8; 16];
@@ -49,9 +49,20 @@ impl Line<'_> {
         self
     }
 
-    fn time(self, time: Timestamp) -> Self {
-        let _ = write!(self.0, " {}", nanoseconds(time));
+    fn nanoseconds(self, time: i64) -> Self {
+        let _ = write!(self.0, " {time}");
         self
+    }
+
+    fn time(self, time: Timestamp) -> Self {
+        self.nanoseconds(nanoseconds(time))
+    }
+
+    fn maybe(self, number: Option<u64>) -> Self {
+        match number {
+            Some(number) => self.number(number),
+            None => self.word(""),
+        }
     }
 
     fn digest(self, digest: &Digest) -> Self {
@@ -65,6 +76,15 @@ impl Line<'_> {
             Some(digest) => self.digest(digest),
             None => self.word(""),
         }
+    }
+
+    fn settled(self, line: &SettledLine<'_>) -> Self {
+        self.number(line.delivery)
+            .word(line.state.as_str())
+            .number(line.attempts.into())
+            .time(line.at)
+            .time(line.due)
+            .commitment(line.commitment)
     }
 
     fn end(self) {
@@ -121,9 +141,45 @@ impl Entries {
         self.line("plan").digest(digest).number(generation).end();
     }
 
-    /// Who asked for what follows.
-    pub(super) fn operator(&mut self, who: &str, why: &str) {
-        self.line("operator").word(who).word(why).end();
+    /// From here on the chain says everything that is read; the events up to `last` were said as
+    /// version 3 did it.
+    pub(super) fn format(&mut self, last: u64) {
+        self.line("format").number(2).number(last).end();
+    }
+
+    /// The number of a configured name.
+    pub(super) fn name(&mut self, number: u64, name: &str) {
+        self.line("name").number(number).word(name).end();
+    }
+
+    /// Where a target stands.
+    pub(super) fn place(&mut self, target: &str, place: &str) {
+        self.line("place").word(target).digest(&Digest::of(place.as_bytes())).end();
+    }
+
+    /// What an operator did.
+    pub(super) fn action(&mut self, line: &ActionLine<'_>) {
+        self.line("action")
+            .number(line.action)
+            .nanoseconds(line.at)
+            .word(line.who)
+            .word(line.why)
+            .maybe(line.uid.map(u64::from))
+            .word(line.verb)
+            .number(line.event)
+            .maybe(line.delivery)
+            .number(line.commit)
+            .end();
+    }
+
+    /// The status that an earlier decision of `event` gave an object goes on.
+    pub(super) fn stands(&mut self, standing: u64, event: u64, commitment: Option<&Digest>) {
+        self.line("stands").number(standing).number(event).commitment(commitment).end();
+    }
+
+    /// A key waits for `event` since `at`.
+    pub(super) fn park(&mut self, event: u64, at: i64, commitment: Option<&Digest>) {
+        self.line("park").number(event).nanoseconds(at).commitment(commitment).end();
     }
 
     /// A new event.
@@ -169,51 +225,53 @@ impl Entries {
     }
 
     /// What came of an attempt.
-    pub(super) fn settled(&mut self, line: &SettledLine<'_>) {
-        self.settled_line("settled", line);
+    ///
+    /// `attempt` is the row that keeps it, where one does.
+    pub(super) fn settled(&mut self, line: &SettledLine<'_>, attempt: Option<u64>) {
+        self.line("settled").settled(line).maybe(attempt).end();
     }
 
-    /// What an operator did to a delivery.
-    pub(super) fn action(&mut self, verb: &str, line: &SettledLine<'_>) {
-        self.settled_line(verb, line);
+    /// A delivery as an operator left it.
+    pub(super) fn operated(&mut self, verb: &str, line: &SettledLine<'_>) {
+        self.line(verb).settled(line).end();
     }
 
-    fn settled_line(&mut self, verb: &str, line: &SettledLine<'_>) {
-        self.line(verb)
-            .number(line.delivery)
-            .word(line.state.as_str())
-            .number(line.attempts.into())
-            .time(line.at)
-            .time(line.due)
-            .commitment(line.commitment)
-            .end();
+    /// An attempt that an earlier version recorded.
+    pub(super) fn attempt(&mut self, attempt: u64, line: &SettledLine<'_>) {
+        self.line("attempt").settled(line).number(attempt).end();
     }
 
-    /// The key that `event` parked goes on.
+    /// No key waits for `event` any more, but those that are said anew.
     pub(super) fn unpark(&mut self, event: u64) {
         self.line("unpark").number(event).end();
     }
 
-    /// Documents of a file will come: its size and how many.
-    pub(super) fn file(
-        &mut self,
-        file: u64,
-        source: &str,
-        digest: &Digest,
-        (size, documents): (u64, u64),
-    ) {
-        self.line("file")
-            .number(file)
-            .word(source)
-            .digest(digest)
-            .number(size)
-            .number(documents)
-            .end();
+    /// A file as it now is.
+    pub(super) fn file(&mut self, line: &FileLine<'_>) {
+        let words = self
+            .line("file")
+            .number(line.file)
+            .word(line.source)
+            .digest(line.digest)
+            .number(line.size)
+            .number(line.documents)
+            .nanoseconds(line.begun)
+            .digest(line.commitment)
+            .number(line.next_offset)
+            .number(line.next_index)
+            .number(line.duplicates)
+            .number(line.failed);
+        let words = match line.ended {
+            Some(ended) => words.nanoseconds(ended),
+            None => words.word(""),
+        };
+        words.word(line.outcome.unwrap_or_default()).end();
     }
 
-    /// A file is over.
-    pub(super) fn filed(&mut self, file: u64, outcome: &str) {
-        self.line("filed").number(file).word(outcome).end();
+    /// A document of a file failed: its place, its event, and where it lies.
+    pub(super) fn failure(&mut self, file: u64, [place, event, start, length]: [u64; 4]) {
+        let words = self.line("failure").number(file).number(place).number(event);
+        words.number(start).number(length).end();
     }
 
     /// The counters from `from` to before `to` are given out.
@@ -285,13 +343,14 @@ pub(super) struct StepValues<'a> {
 }
 
 /// The commitment to all of an event that could be about somebody: id, kind, key, time, causes, the
-/// step and the trace context. What is not there adds no value, so that the count of the values
-/// tells which they are.
+/// step, the trace context and the origin. What is not there adds no value, so that the count of
+/// the values tells which they are.
 pub(super) fn commit_event(
     salt: &Salt,
     head: [&str; 5],
     step: Option<StepValues<'_>>,
-    trace: Option<&Trace>,
+    trace: Option<[&str; 2]>,
+    origin: Option<&str>,
 ) -> Digest {
     let mut all = head.to_vec();
     if let Some(step) = step {
@@ -300,7 +359,8 @@ pub(super) fn commit_event(
         let from = step.from.unwrap_or_default();
         all.extend([step.lifecycle, step.object, known, from, step.to, applied]);
     }
-    all.extend(trace.into_iter().flat_map(|trace| [trace.parent(), trace.state()]));
+    all.extend(trace.into_iter().flatten());
+    all.extend(origin);
     commitment(salt, &all)
 }
 
@@ -328,8 +388,9 @@ mod tests {
     #[test]
     fn a_word_never_ends_a_line_early() {
         let mut entries = Entries::default();
-        entries.operator("mary ann", "50% off\nunpark 7");
-        assert_eq!(entries.as_bytes(), b"operator mary%20ann 50%25%20off%0aunpark%207\n");
+        entries.name(1, "mary ann");
+        entries.name(2, "50% off\nunpark 7");
+        assert_eq!(entries.as_bytes(), b"name 1 mary%20ann\nname 2 50%25%20off%0aunpark%207\n");
         assert_eq!(unescape("50%25%20off%0aunpark%207"), "50% off\nunpark 7");
         assert_eq!(unescape("-"), "");
     }
@@ -342,13 +403,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_part_of_what_an_event_commits_to_and_none_changes_nothing() {
+    fn trace_and_origin_are_part_of_what_an_event_commits_to_and_none_changes_nothing() {
         let (salt, head) = ([7; 16], ["id", "kind", "key", "time", "causes"]);
-        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let (one, other) = (Trace::read(parent, ""), Trace::read(parent, "a=b"));
-        let of = |trace: &Option<Trace>| commit_event(&salt, head, None, trace.as_ref());
-        assert_eq!(of(&None), commitment(&salt, &head));
-        assert_ne!(of(&one), of(&None));
-        assert_ne!(of(&one), of(&other));
+        let of = |trace, origin| commit_event(&salt, head, None, trace, origin);
+        assert_eq!(of(None, None), commitment(&salt, &head));
+        assert_ne!(of(Some(["parent", ""]), None), of(None, None));
+        assert_ne!(of(Some(["parent", ""]), None), of(Some(["parent", "a=b"]), None));
+        assert_ne!(of(None, Some("plant 1")), of(None, None));
+        assert_ne!(of(None, Some("plant 1")), of(None, Some("plant 2")));
     }
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::delivery::State;
 use crate::event::Verdict;
+use crate::journal::query::ReadError;
 
 /// The journal cannot be opened or read.
 #[derive(Debug, Error)]
@@ -109,6 +110,24 @@ pub enum JournalError {
         /// Its number.
         id: u64,
     },
+    /// A column holds what no waybill writes there.
+    #[error("{}: column {column} holds {found}, which no waybill writes there; `waybill audit verify` names the row", path.display())]
+    Column {
+        /// The database.
+        path: PathBuf,
+        /// The column.
+        column: String,
+        /// Its storage class.
+        found: String,
+    },
+    /// The database is damaged, or it is none.
+    #[error("{}: the database is damaged ({reason}); stop the agent, keep the files, and restore a backup", path.display())]
+    Corrupt {
+        /// The database.
+        path: PathBuf,
+        /// SQLite's words.
+        reason: String,
+    },
     /// The operating system gives no random numbers or no thread.
     #[error("the operating system refuses {what}: {reason}")]
     System {
@@ -127,19 +146,31 @@ impl JournalError {
     pub fn brief(&self) -> &'static str {
         match self {
             Self::Commit(error) => error.brief(),
+            Self::Corrupt { .. } | Self::Column { .. } | Self::Damaged { .. } => "it is damaged",
             _ => "it cannot be read",
         }
     }
 
     pub(super) fn sqlite(path: &Path) -> impl FnOnce(rusqlite::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Sqlite { path, source }
+        move |source| {
+            if is_damage(&source) {
+                return Self::Corrupt { path, reason: source.to_string() };
+            }
+            Self::Sqlite { path, source }
+        }
     }
 
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { path, source }
     }
+}
+
+/// Whether the file is not what SQLite wrote: other than a full disk, time does not mend that.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 /// A command was not committed. Nothing of it is in the journal.
@@ -163,6 +194,14 @@ pub enum CommitError {
         "the journal is locked by another process ({reason}); find it with `fuser` on the journal's files, and end it"
     )]
     Locked {
+        /// SQLite's words.
+        reason: String,
+    },
+    /// The database is damaged, or it is none.
+    #[error(
+        "the journal is damaged ({reason}); stop the agent, keep the files, and restore a backup"
+    )]
+    Corrupt {
         /// SQLite's words.
         reason: String,
     },
@@ -228,9 +267,9 @@ pub enum CommitError {
 
 impl CommitError {
     /// Whether the reason lies in the place and not in the data: the same command can succeed
-    /// later.
+    /// later, at the latest after a restore.
     pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Full | Self::Io { .. } | Self::Locked { .. })
+        matches!(self, Self::Full | Self::Io { .. } | Self::Locked { .. } | Self::Corrupt { .. })
     }
 }
 
@@ -241,6 +280,7 @@ impl CommitError {
             Self::Full => "its disk is full",
             Self::Io { .. } => "it cannot be written",
             Self::Locked { .. } => "it is locked by another process",
+            Self::Corrupt { .. } => "it is damaged",
             Self::Closed => "it is closed",
             _ => "it refuses a commit",
         }
@@ -254,6 +294,7 @@ impl From<rusqlite::Error> for CommitError {
             OutOfMemory, ReadOnly, SystemIoFailure,
         };
         match error.sqlite_error_code() {
+            _ if is_damage(&error) => Self::Corrupt { reason: error.to_string() },
             Some(DiskFull) => Self::Full,
             Some(DatabaseBusy | DatabaseLocked | FileLockingProtocolFailed) => {
                 Self::Locked { reason: error.to_string() }
@@ -262,6 +303,20 @@ impl From<rusqlite::Error> for CommitError {
                 Self::Io { reason: error.to_string() }
             }
             _ => Self::Refused { reason: error.to_string() },
+        }
+    }
+}
+
+impl From<ReadError> for CommitError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Sqlite(error) => error.into(),
+            ReadError::Damaged { what, id } => {
+                Self::Refused { reason: format!("{what} {id} has a value that is not known") }
+            }
+            ReadError::Column { column, found } => {
+                Self::Refused { reason: format!("column {column} holds {found}") }
+            }
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A file is begun when its digest and its documents are known, it moves on with every commit that
 //! takes documents of it (in the same transaction, so that none is taken twice and none left out),
-//! and it ends when it has left the work folder. The chain knows a file by its digest and size;
-//! its name is for people and is not part of it.
+//! and it ends when it has left the work folder. Each change is said in the chain: all of the row,
+//! with its name in a commitment.
 
 use std::sync::Arc;
 
@@ -13,11 +13,13 @@ use serde::Serialize;
 
 use crate::event::{Digest, FilePosition, Verdict};
 use crate::journal::Journal;
+use crate::journal::entries::salts;
 use crate::journal::error::{CommitError, JournalError};
 use crate::journal::filling::Filling;
 use crate::journal::query::{ReadError, Reader, name_number};
 use crate::journal::request::Batch;
 use crate::journal::rows::text;
+use crate::journal::said;
 use crate::journal::schema::{nanoseconds, number, row_id, timestamp};
 use crate::journal::writer::Command;
 
@@ -55,6 +57,11 @@ impl FileOutcome {
     /// The word in the chain, the metrics and the command line.
     pub fn as_str(self) -> &'static str {
         self.entry().2
+    }
+
+    /// The outcome of a number in the database.
+    pub(super) fn of_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|(_, own, _)| *own == code).map(|(outcome, ..)| outcome)
     }
 
     fn entry(self) -> (Self, i64, &'static str) {
@@ -143,13 +150,14 @@ pub(super) fn begin(
     at: Timestamp,
 ) -> Result<Vec<u64>, CommitError> {
     let mut numbers = Vec::with_capacity(files.len());
-    for file in files {
-        let source = filling.names.number(filling.connection, &file.source)?;
+    for (file, salt) in files.iter().zip(salts(files.len())?) {
+        let source = filling.name(&file.source)?;
         filling
             .connection
             .prepare_cached(
                 "INSERT INTO files (source, name, digest, size, documents, begun, next_offset,
-                 next_index, duplicates, failed) VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0)",
+                 next_index, duplicates, failed, salt, committed)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, 0, 0, 0, 0, ?7, ?8)",
             )?
             .execute(params![
                 source,
@@ -157,11 +165,13 @@ pub(super) fn begin(
                 file.digest.0,
                 row_id(file.size),
                 row_id(file.documents),
-                nanoseconds(at)
+                nanoseconds(at),
+                salt,
+                filling.commit(),
             ])?;
-        let id = number(filling.connection.last_insert_rowid());
-        filling.entries.file(id, &file.source, &file.digest, (file.size, file.documents));
-        numbers.push(id);
+        let id = filling.connection.last_insert_rowid();
+        said::file(filling.connection, id, filling.entries)?;
+        numbers.push(number(id));
     }
     Ok(numbers)
 }
@@ -176,11 +186,17 @@ pub(super) fn end(
         let ended = filling
             .connection
             .prepare_cached(
-                "UPDATE files SET ended = ?2, outcome = ?3 WHERE id = ?1 AND ended IS NULL",
+                "UPDATE files SET ended = ?2, outcome = ?3, committed = ?4
+                 WHERE id = ?1 AND ended IS NULL",
             )?
-            .execute(params![row_id(*file), nanoseconds(at), outcome.entry().1])?;
+            .execute(params![
+                row_id(*file),
+                nanoseconds(at),
+                outcome.entry().1,
+                filling.commit()
+            ])?;
         if ended > 0 {
-            filling.entries.filed(*file, outcome.as_str());
+            said::file(filling.connection, row_id(*file), filling.entries)?;
         }
     }
     Ok(())
@@ -189,7 +205,7 @@ pub(super) fn end(
 /// Moves the files of a batch on. A part that was counted before (the answer of its commit was
 /// lost, and the batch was decided anew) is not counted again.
 pub(super) fn advance(
-    connection: &Connection,
+    filling: &mut Filling<'_>,
     batch: &Batch,
     events: &[u64],
 ) -> Result<(), CommitError> {
@@ -198,19 +214,20 @@ pub(super) fn advance(
         let file = first.position.file;
         let end = parts.iter().position(|part| part.position.file != file);
         let (of_file, rest) = parts.split_at(end.unwrap_or(parts.len()));
-        advance_one(connection, of_file, batch, events)?;
+        advance_one(filling, of_file, batch, events)?;
         parts = rest;
     }
     Ok(())
 }
 
 fn advance_one(
-    connection: &Connection,
+    filling: &mut Filling<'_>,
     parts: &[FilePart],
     batch: &Batch,
     events: &[u64],
 ) -> Result<(), CommitError> {
     let Some(file) = parts.first().map(|part| row_id(part.position.file)) else { return Ok(()) };
+    let connection = filling.connection;
     let next: Option<i64> = connection
         .prepare_cached("SELECT next_index FROM files WHERE id = ?1")?
         .query_row([file], |row| row.get(0))
@@ -238,22 +255,25 @@ fn advance_one(
                     row_id(position.start),
                     row_id(position.length)
                 ])?;
+            let FilePosition { file, index, start, length, .. } = *position;
+            filling.entries.failure(file, [index, *event, start, length]);
         }
     }
     let Some(last) = last else { return Ok(()) };
     connection
         .prepare_cached(
             "UPDATE files SET next_offset = ?2, next_index = ?3, duplicates = duplicates + ?4,
-             failed = failed + ?5 WHERE id = ?1",
+             failed = failed + ?5, committed = ?6 WHERE id = ?1",
         )?
         .execute(params![
             file,
             row_id(last.next_offset),
             row_id(last.index + 1),
             duplicates,
-            failed
+            failed,
+            filling.commit()
         ])?;
-    Ok(())
+    Ok(said::file(connection, file, filling.entries)?)
 }
 
 /// The columns of a [`FileRow`].
@@ -344,7 +364,6 @@ fn file_rows(connection: &Connection, sql: &str, source: &str) -> Result<Vec<Fil
 
 fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
     let outcome: Option<i64> = row.get(10)?;
-    let found = FileOutcome::ALL.into_iter().find(|(_, code, _)| Some(*code) == outcome);
     Ok(FileRow {
         file: number(row.get(0)?),
         name: row.get(1)?,
@@ -356,6 +375,6 @@ fn file_row(row: &Row<'_>) -> rusqlite::Result<FileRow> {
         next_index: number(row.get(7)?),
         duplicates: number(row.get(8)?),
         failed: number(row.get(9)?),
-        outcome: found.map(|(outcome, ..)| outcome),
+        outcome: outcome.and_then(FileOutcome::of_code),
     })
 }

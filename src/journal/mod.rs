@@ -12,28 +12,36 @@
 //!
 //! **Not here:** no clock (times come in with the commands), no log line, no decision.
 
+mod again;
 mod checkpoint;
 mod entries;
 mod error;
 mod files;
 mod filling;
+mod known;
 mod mend;
 mod numbers;
+mod open;
+mod operate;
 mod owner;
+mod parked;
 mod place;
 mod query;
 mod record;
 mod request;
 mod rows;
+mod said;
 mod schema;
 mod settle;
 mod store;
 mod trail;
+mod upgrade;
 mod verify;
 mod writer;
 
 use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -44,15 +52,17 @@ use crate::delivery::Settlement;
 use crate::journal::checkpoint::Checkpoint;
 use crate::journal::entries::Entries;
 use crate::journal::filling::Names;
+use crate::journal::open::{Changes, Open};
 use crate::journal::owner::Owner;
 use crate::journal::writer::{Command, QUEUE, Writer};
 
-pub use crate::facts::{Facts, Needs};
+pub use crate::facts::{Asked, Facts, Needs};
 
 pub use self::error::{CommitError, JournalError};
 pub use self::files::{FailedPart, FileOutcome, FilePart, FileRow, NewFile};
 pub use self::numbers::{counter, docnum};
 pub use self::owner::{network_fs, owner_of};
+pub use self::parked::{ParkedFilter, ParkedRow};
 pub use self::query::Reader;
 pub use self::request::{
     Action, ActionDone, Anchor, Batch, Committed, Done, Operator, Sizes, What,
@@ -85,6 +95,8 @@ struct Shared {
     writer: Mutex<Option<JoinHandle<()>>>,
     instance: u16,
     epoch: u16,
+    parked: Arc<AtomicU64>,
+    open: Open,
 }
 
 /// An answer that is still to come: await it, or [`wait`](Pending::wait) for it on a thread that
@@ -129,6 +141,8 @@ impl Journal {
             Checkpoint::start(&wal, store::open_plain(&options.path)?).map_err(no_thread)?;
         let (sender, commands) = mpsc::channel(QUEUE);
         let epoch = opened.epoch;
+        let parked = Arc::new(AtomicU64::new(opened.head.parked));
+        let open = Open::read(&opened.connection).map_err(JournalError::sqlite(&options.path))?;
         let writer = Writer {
             connection: opened.connection,
             commands,
@@ -137,6 +151,9 @@ impl Journal {
             names: Names::default(),
             entries: Entries::default(),
             checkpoint,
+            parked: parked.clone(),
+            open: open.clone(),
+            changes: Changes::default(),
         };
         let thread = std::thread::Builder::new()
             .name("journal".to_owned())
@@ -150,6 +167,8 @@ impl Journal {
             writer: Mutex::new(Some(thread)),
             instance: options.instance,
             epoch,
+            parked,
+            open,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -169,6 +188,11 @@ impl Journal {
     /// The epoch in its numbers: how often it was restored from a backup.
     pub fn epoch(&self) -> u16 {
         self.shared.epoch
+    }
+
+    /// How many keys are parked. It reads nothing from the disk.
+    pub fn keys_parked(&self) -> u64 {
+        self.shared.parked.load(Ordering::Relaxed)
     }
 
     /// Commits a batch. Events, bytes, verdicts, deliveries and objects are one transaction.

@@ -3,25 +3,38 @@
 //! A delivery that was begun is finished by a look at the target: a temporary file that is gone was
 //! renamed. That holds at the place where it was begun, and at no other.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{OptionalExtension as _, params};
 
 use crate::delivery::DeliveryId;
 use crate::journal::error::{CommitError, JournalError};
+use crate::journal::filling::Filling;
 use crate::journal::query::name_number;
 use crate::journal::schema::number;
 use crate::journal::{Journal, Reader, writer};
 
+/// What the name of a target's place begins with in `meta`.
+pub(super) const PLACE: &str = "place:";
+
 fn key(target: &str) -> String {
-    format!("place:{target}")
+    format!("{PLACE}{target}")
 }
 
-/// Keeps the place of a target. It says nothing of what happened, and is no link of the chain.
-pub(super) fn keep(connection: &Connection, target: &str, place: &str) -> Result<(), CommitError> {
-    connection
+/// Keeps the place of a target. Where it is the same, nothing is written.
+pub(super) fn keep(
+    filling: &mut Filling<'_>,
+    target: &str,
+    place: &str,
+) -> Result<(), CommitError> {
+    let changed = filling
+        .connection
         .prepare_cached(
-            "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value",
+            "INSERT INTO meta VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value
+             WHERE value IS NOT excluded.value",
         )?
         .execute(params![key(target), place])?;
+    if changed > 0 {
+        filling.entries.place(target, place);
+    }
     Ok(())
 }
 

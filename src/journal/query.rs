@@ -7,12 +7,11 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use crate::delivery::{Consignment, DeliveryId, Due, State};
-use crate::event::{Arrival, Beside, Digest, Seen, Verdict};
-use crate::facts::{Facts, Needs};
+use crate::event::{Arrival, Beside, Digest};
 use crate::journal::error::JournalError;
 use crate::journal::request::{Anchor, Sizes};
 use crate::journal::rows::trace;
-use crate::journal::schema::{number, row_id, state_of, timestamp, verdict_code};
+use crate::journal::schema::{number, row_id, state_of, timestamp};
 use crate::journal::store;
 use crate::journal::trail::words_since;
 
@@ -62,17 +61,6 @@ impl Reader {
             idle.push(connection);
         }
         result.map_err(|error| error.at(&self.shared.path))
-    }
-
-    /// What deciding a batch has to know.
-    pub fn facts(&self, needs: &Needs) -> Result<Facts, JournalError> {
-        self.read(|connection| {
-            let mut facts = Facts::default();
-            seen(connection, needs, &mut facts)?;
-            objects(connection, needs, &mut facts)?;
-            parked(connection, needs, &mut facts)?;
-            Ok(facts)
-        })
     }
 
     /// The deliveries of a target that are not final, in their order, from the one behind `after`.
@@ -186,15 +174,21 @@ impl Reader {
         })
     }
 
-    /// The events that wait behind a parked key, in their order, with their bytes.
-    pub fn waiting_of_key(&self, key: &str) -> Result<Vec<(u64, Vec<u8>)>, JournalError> {
+    /// The events that wait behind a parked key, in their order, from the one behind `after`.
+    pub fn waiting_of_key(
+        &self,
+        key: &str,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<u64>, JournalError> {
         self.read(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT id, raw FROM events JOIN payloads ON event = id
-                 WHERE key = ?1 AND verdict = 5 ORDER BY id",
+                "SELECT id FROM events WHERE key = ?1 AND verdict = 5 AND id > ?2
+                 ORDER BY id LIMIT ?3",
             )?;
-            let rows = statement.query_map([key], |row| Ok((number(row.get(0)?), row.get(1)?)))?;
-            Ok(rows.collect::<Result<_, _>>()?)
+            let ids =
+                statement.query_map(params![key, row_id(after), count(limit)], |row| row.get(0))?;
+            Ok(ids.map(|id| id.map(number)).collect::<Result<_, _>>()?)
         })
     }
 
@@ -207,16 +201,6 @@ impl Reader {
                  GROUP BY key ORDER BY min(id)",
             )?;
             let rows = statement.query_map([], |row| row.get(0))?;
-            Ok(rows.collect::<Result<_, _>>()?)
-        })
-    }
-
-    /// The keys that are parked, with the event that parked each.
-    pub fn parked_keys(&self) -> Result<Vec<(String, u64)>, JournalError> {
-        self.read(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT key, event FROM parked ORDER BY event")?;
-            let rows = statement.query_map([], |row| Ok((row.get(0)?, number(row.get(1)?))))?;
             Ok(rows.collect::<Result<_, _>>()?)
         })
     }
@@ -261,7 +245,37 @@ impl Reader {
 #[derive(Debug)]
 pub(super) enum ReadError {
     Sqlite(rusqlite::Error),
-    Damaged { what: &'static str, id: u64 },
+    Damaged {
+        what: &'static str,
+        id: u64,
+    },
+    /// A column holds what no waybill writes there.
+    Column {
+        column: String,
+        found: String,
+    },
+}
+
+/// Reads a row; where a column holds another storage class, the error names the column.
+pub(super) fn in_row<T>(
+    row: &Row<'_>,
+    read: impl FnOnce(&Row<'_>) -> Result<T, ReadError>,
+) -> Result<T, ReadError> {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    read(row).map_err(|error| {
+        let (index, found) = match &error {
+            ReadError::Sqlite(InvalidColumnType(index, _, found)) => (*index, found.to_string()),
+            ReadError::Sqlite(FromSqlConversionFailure(index, found, _)) => {
+                (*index, format!("{found} of a form that is not known"))
+            }
+            ReadError::Sqlite(IntegralValueOutOfRange(index, _)) => {
+                (*index, "an integer out of range".to_owned())
+            }
+            _ => return error,
+        };
+        let column = row.as_ref().column_name(index).unwrap_or("?").to_owned();
+        ReadError::Column { column, found }
+    })
 }
 
 impl From<rusqlite::Error> for ReadError {
@@ -275,74 +289,11 @@ impl ReadError {
         match self {
             Self::Sqlite(error) => JournalError::sqlite(path)(error),
             Self::Damaged { what, id } => JournalError::Damaged { path: path.to_owned(), what, id },
-        }
-    }
-}
-
-fn seen(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
-    let mut statement =
-        connection.prepare_cached("SELECT event, digest FROM seen WHERE identity = ?1")?;
-    let mut verdict = connection.prepare_cached("SELECT verdict FROM events WHERE id = ?1")?;
-    let mut look = |identity: crate::event::Identity| {
-        let found = statement.query_row([&identity.0[..]], |row| {
-            let (event, digest) = (number(row.get(0)?), Digest(row.get(1)?));
-            Ok(Seen { event, digest, failed: false })
-        });
-        found.optional()
-    };
-    for (identity, digest) in &needs.identities {
-        let Some(mut seen) = look(*identity)? else { continue };
-        if seen.digest != *digest {
-            // Asked only here: a redelivery is a redelivery, whatever became of the event.
-            seen.failed = verdict.query_row([row_id(seen.event)], |row| row.get(0)).optional()?
-                == Some(verdict_code(Verdict::Failed));
-        }
-        facts.seen.insert(*identity, seen);
-        if seen.digest != *digest {
-            let reused = identity.reused_by(digest);
-            if let Some(seen) = look(reused)? {
-                facts.seen.insert(reused, seen);
+            Self::Column { column, found } => {
+                JournalError::Column { path: path.to_owned(), column, found }
             }
         }
     }
-    Ok(())
-}
-
-fn objects(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
-    let mut statement = connection
-        .prepare_cached("SELECT status FROM objects WHERE lifecycle = ?1 AND object = ?2")?;
-    let mut last: Option<(&Arc<str>, Option<i64>)> = None;
-    for (lifecycle, object) in &needs.objects {
-        let known = match last {
-            Some((name, number)) if name == lifecycle => number,
-            _ => name_number(connection, lifecycle)?,
-        };
-        last = Some((lifecycle, known));
-        let Some(known) = known else { continue };
-        let status = statement.query_row(params![known, object], |row| row.get(0)).optional()?;
-        if let Some(status) = status {
-            facts.objects.insert((lifecycle.clone(), object.clone()), status);
-        }
-    }
-    Ok(())
-}
-
-fn parked(connection: &Connection, needs: &Needs, facts: &mut Facts) -> Result<(), ReadError> {
-    let any = connection
-        .prepare_cached("SELECT 1 FROM parked LIMIT 1")?
-        .query_row([], |_| Ok(()))
-        .optional()?;
-    if any.is_none() {
-        return Ok(());
-    }
-    let mut statement = connection.prepare_cached("SELECT event FROM parked WHERE key = ?1")?;
-    for key in &needs.keys {
-        let event = statement.query_row([key], |row| row.get(0)).optional()?;
-        if let Some(event) = event {
-            facts.parked.insert(key.clone(), number(event));
-        }
-    }
-    Ok(())
 }
 
 /// The number of a configured name, if any row ever had it.

@@ -2,26 +2,22 @@
 
 use std::sync::Arc;
 
-use rusqlite::{CachedStatement, Connection, ErrorCode, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, params};
 
 use crate::delivery::{Due, NewDelivery, State};
-use crate::event::{Decision, Digest, Verdict};
+use crate::event::{Decision, Digest, Identity, Verdict};
 use crate::journal::entries::{EventLine, Salt, StepValues, commit_event, commitment, salts};
 use crate::journal::error::{CommitError, at, size_error};
 use crate::journal::filling::Filling;
 use crate::journal::mend;
+use crate::journal::operate::{self, On};
 use crate::journal::request::{Batch, Committed};
-use crate::journal::schema::{
-    BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code, verdict_of,
-};
+use crate::journal::schema::{BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code};
 use crate::trace::Trace;
 
 /// Writes the rows and entries of a batch.
 pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committed, CommitError> {
     filling.entries.plan(&batch.plan, batch.generation);
-    if let Some(operator) = &batch.operator {
-        filling.entries.operator(&operator.who, &operator.why);
-    }
     let salts = salts(batch.decisions.len())?;
     let commit = filling.head.number + 1;
     let mut committed = Committed {
@@ -36,19 +32,8 @@ pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committ
             Some(event) => {
                 rows.again(filling, decision, event).map_err(|error| at(error, index))?;
                 if let Some(operator) = &batch.operator {
-                    filling
-                        .connection
-                        .prepare_cached(
-                            "INSERT INTO actions (at, who, why, verb, event, committed)
-                             VALUES (?1, ?2, ?3, 'reprocess', ?4, ?5)",
-                        )?
-                        .execute(params![
-                            nanoseconds(batch.at),
-                            operator.who,
-                            operator.why,
-                            row_id(event),
-                            row_id(commit)
-                        ])?;
+                    let on = On { verb: "reprocess", event, delivery: None };
+                    operate::note(filling, operator, batch.at, on)?;
                 }
                 event
             }
@@ -60,8 +45,8 @@ pub(super) fn record(filling: &mut Filling<'_>, batch: &Batch) -> Result<Committ
 }
 
 /// The statements of a batch, looked up once, and what they made.
-struct Rows<'c> {
-    commit: i64,
+pub(super) struct Rows<'c> {
+    pub(super) commit: i64,
     due: Vec<Due>,
     seen: CachedStatement<'c>,
     event: CachedStatement<'c>,
@@ -80,9 +65,10 @@ impl<'c> Rows<'c> {
             seen: connection.prepare_cached("INSERT INTO seen VALUES (?1, ?2, ?3)")?,
             event: connection.prepare_cached(
                 "INSERT INTO events VALUES
-                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
+                 (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+                  ?19, ?20, ?21, ?22, ?23)",
             )?,
-            payload: connection.prepare_cached("INSERT INTO payloads VALUES (?1, ?2, ?3)")?,
+            payload: connection.prepare_cached("INSERT INTO payloads VALUES (?1, X'', ?2)")?,
             object: connection.prepare_cached(
                 "INSERT INTO objects VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
                  SET status = excluded.status, event = excluded.event",
@@ -104,13 +90,7 @@ impl<'c> Rows<'c> {
         salt: &Salt,
     ) -> Result<u64, CommitError> {
         let (event, header) = (filling.head.event, &decision.header);
-        let seen = params![header.identity.0, row_id(event), header.digest.0];
-        match self.seen.execute(seen) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                mend::replace(filling.connection, decision, event)?;
-            }
-            inserted => drop(inserted?),
-        }
+        let replaced = self.identify(filling, decision, event)?;
         filling.head.event += 1;
         let causes = one_text(&decision.causes);
         filling.entries.event(&event_line(
@@ -118,7 +98,7 @@ impl<'c> Rows<'c> {
             event,
             &event_commitment(salt, decision, &causes),
         ));
-        let source = filling.names.number(filling.connection, &header.source)?;
+        let source = filling.name(&header.source)?;
         let step = step(filling, decision)?;
         self.event
             .execute(params![
@@ -143,86 +123,40 @@ impl<'c> Rows<'c> {
                 self.commit,
                 header.trace.as_ref().map(Trace::parent),
                 header.trace.as_ref().map(Trace::state),
+                header.origin,
+                salt,
             ])
             .map_err(size_error)?;
-        self.payload.execute(params![row_id(event), salt, &*decision.raw]).map_err(size_error)?;
+        self.payload.execute(params![row_id(event), &*decision.raw]).map_err(size_error)?;
         if let Some(trace) = &header.trace {
             self.word(event, trace.id())?;
+        }
+        if let Some(failed) = replaced {
+            mend::take_over(filling, (failed, event), decision.verdict)?;
         }
         self.consequences(filling, decision, event, salt)?;
         Ok(event)
     }
 
-    fn again(
+    /// Makes an event known by its identity; the failed event that had it before, if one had.
+    fn identify(
         &mut self,
-        filling: &mut Filling<'_>,
+        filling: &Filling<'_>,
         decision: &Decision,
         event: u64,
-    ) -> Result<(), CommitError> {
-        let salt = self.may_be_decided_again(filling.connection, event)?;
-        let causes = one_text(&decision.causes);
-        filling.entries.again(&event_line(
-            decision,
-            event,
-            &event_commitment(&salt, decision, &causes),
-        ));
-        let step = step(filling, decision)?;
-        filling
-            .connection
-            .prepare_cached(
-                "UPDATE events SET decided = ?2, verdict = ?3, causes = ?4, lifecycle = ?5,
-                 object = ?6, status_from = ?7, status_to = ?8, applied = ?9, first_delivery = ?10,
-                 deliveries = ?11, committed = ?12, kind = ?13, key = ?14, time = ?15 WHERE id = ?1",
-            )?
-            .execute(params![
-                row_id(event),
-                nanoseconds(decision.now),
-                verdict_code(decision.verdict),
-                causes,
-                step.lifecycle,
-                step.object,
-                step.from,
-                step.to,
-                step.applied,
-                row_id(filling.head.delivery),
-                row_id(decision.deliveries.len() as u64),
-                self.commit,
-                decision.header.kind,
-                decision.header.key,
-                decision.header.time,
-            ])?;
-        if decision.verdict != Verdict::Failed {
-            filling
-                .connection
-                .prepare_cached("DELETE FROM parked WHERE key = ?1 AND event = ?2")?
-                .execute(params![decision.header.key, row_id(event)])?;
-        }
-        self.consequences(filling, decision, event, &salt)
-    }
-
-    fn may_be_decided_again(
-        &self,
-        connection: &Connection,
-        event: u64,
-    ) -> Result<Salt, CommitError> {
-        let found: Option<(i64, Salt)> = connection
-            .prepare_cached(
-                "SELECT verdict, salt FROM events JOIN payloads ON event = id WHERE id = ?1",
-            )?
-            .query_row([row_id(event)], |row| Ok((row.get(0)?, row.get(1)?)))
-            .optional()?;
-        let (verdict, salt) = found.ok_or(CommitError::UnknownEvent { event })?;
-        match verdict_of(verdict) {
-            Some(Verdict::Accepted) => {
-                Err(CommitError::NotAgain { event, verdict: Verdict::Accepted })
+    ) -> Result<Option<u64>, CommitError> {
+        let header = &decision.header;
+        let seen = params![header.identity.0, row_id(event), header.digest.0];
+        match self.seen.execute(seen) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                mend::replace(filling, decision, event).map(Some)
             }
-            Some(_) => Ok(salt),
-            None => Err(CommitError::UnknownEvent { event }),
+            inserted => Ok(inserted.map(|_| None)?),
         }
     }
 
     /// All that follows from a decision, new or not.
-    fn consequences(
+    pub(super) fn consequences(
         &mut self,
         filling: &mut Filling<'_>,
         decision: &Decision,
@@ -231,8 +165,12 @@ impl<'c> Rows<'c> {
     ) -> Result<(), CommitError> {
         let key = &decision.header.key;
         self.word(event, key)?;
-        // Other events are found by their id through `seen`; a reused id is not.
-        if decision.verdict == Verdict::Failed {
+        // Other events are found by their id through `seen`; a reused id is not, nor one that
+        // another origin has used.
+        let header = &decision.header;
+        let elsewhere =
+            header.origin.is_some() && header.identity != Identity::of(&header.source, &header.id);
+        if decision.verdict == Verdict::Failed || elsewhere {
             self.word(event, &decision.header.id)?;
         }
         if let Some(transition) = &decision.transition {
@@ -240,7 +178,7 @@ impl<'c> Rows<'c> {
                 self.word(event, &transition.object)?;
             }
             if transition.applied {
-                let lifecycle = filling.names.number(filling.connection, &transition.lifecycle)?;
+                let lifecycle = filling.name(&transition.lifecycle)?;
                 self.object.execute(params![
                     lifecycle,
                     transition.object,
@@ -250,10 +188,7 @@ impl<'c> Rows<'c> {
             }
         }
         if decision.parks {
-            filling
-                .connection
-                .prepare_cached("INSERT INTO parked VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING")?
-                .execute(params![key, row_id(event), nanoseconds(decision.now)])?;
+            filling.park(key, event, nanoseconds(decision.now))?;
         }
         for delivery in &decision.deliveries {
             self.delivery(filling, decision, delivery, Owned { event, salt })?;
@@ -278,8 +213,8 @@ impl<'c> Rows<'c> {
             [&delivery.target, &delivery.mapping],
             [&digest, &hidden],
         );
-        let target = filling.names.number(filling.connection, &delivery.target)?;
-        let mapping = filling.names.number(filling.connection, &delivery.mapping)?;
+        let target = filling.name(&delivery.target)?;
+        let mapping = filling.name(&delivery.mapping)?;
         self.delivery.execute(params![
             row_id(id),
             row_id(owned.event),
@@ -293,6 +228,7 @@ impl<'c> Rows<'c> {
             delivery.name,
             delivery.reference,
         ])?;
+        filling.open.add(target, State::Due);
         self.document.execute(params![row_id(id), &*delivery.document]).map_err(size_error)?;
         self.word(owned.event, &delivery.reference)?;
         if delivery.name != delivery.reference {
@@ -330,18 +266,21 @@ struct Owned<'a> {
 
 /// The columns of a lifecycle step.
 #[derive(Default)]
-struct Step<'a> {
-    lifecycle: Option<i64>,
-    object: Option<&'a str>,
-    from: Option<&'a str>,
-    to: Option<&'a str>,
-    applied: Option<bool>,
+pub(super) struct Step<'a> {
+    pub(super) lifecycle: Option<i64>,
+    pub(super) object: Option<&'a str>,
+    pub(super) from: Option<&'a str>,
+    pub(super) to: Option<&'a str>,
+    pub(super) applied: Option<bool>,
 }
 
-fn step<'d>(filling: &mut Filling<'_>, decision: &'d Decision) -> Result<Step<'d>, CommitError> {
+pub(super) fn step<'d>(
+    filling: &mut Filling<'_>,
+    decision: &'d Decision,
+) -> Result<Step<'d>, CommitError> {
     let Some(transition) = &decision.transition else { return Ok(Step::default()) };
     Ok(Step {
-        lifecycle: Some(filling.names.number(filling.connection, &transition.lifecycle)?),
+        lifecycle: Some(filling.name(&transition.lifecycle)?),
         object: Some(&transition.object),
         from: transition.from.as_deref(),
         to: Some(&transition.to),
@@ -349,7 +288,11 @@ fn step<'d>(filling: &mut Filling<'_>, decision: &'d Decision) -> Result<Step<'d
     })
 }
 
-fn event_line<'a>(decision: &'a Decision, event: u64, commitment: &'a Digest) -> EventLine<'a> {
+pub(super) fn event_line<'a>(
+    decision: &'a Decision,
+    event: u64,
+    commitment: &'a Digest,
+) -> EventLine<'a> {
     EventLine {
         event,
         verdict: decision.verdict,
@@ -361,7 +304,7 @@ fn event_line<'a>(decision: &'a Decision, event: u64, commitment: &'a Digest) ->
     }
 }
 
-fn event_commitment(salt: &Salt, decision: &Decision, causes: &str) -> Digest {
+pub(super) fn event_commitment(salt: &Salt, decision: &Decision, causes: &str) -> Digest {
     let header = &decision.header;
     let step = decision.transition.as_ref().map(|step| StepValues {
         lifecycle: &step.lifecycle,
@@ -371,11 +314,12 @@ fn event_commitment(salt: &Salt, decision: &Decision, causes: &str) -> Digest {
         applied: step.applied,
     });
     let head = [&*header.id, &*header.kind, &*header.key, &*header.time, causes];
-    commit_event(salt, head, step, header.trace.as_ref())
+    let trace = header.trace.as_ref().map(|trace| [trace.parent(), trace.state()]);
+    commit_event(salt, head, step, trace, header.origin.as_deref())
 }
 
 /// The causes in one column, one per line.
-fn one_text(causes: &[String]) -> String {
+pub(super) fn one_text(causes: &[String]) -> String {
     match causes {
         [] => String::new(),
         [one] if !one.contains('\n') => one.clone(),

@@ -10,10 +10,13 @@ use crate::journal::rows::text;
 /// Who asked for something, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
-    /// The user.
+    /// The user, as the user says.
     pub who: String,
     /// The reason, in the user's words.
     pub why: String,
+    /// The user, as the operating system says: of the process that asked. `None` for what the agent
+    /// does by itself.
+    pub uid: Option<u32>,
 }
 
 /// Events that were decided together and are committed together.
@@ -47,10 +50,8 @@ pub struct Committed {
 /// What an operator does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Action {
-    /// The user.
-    pub who: String,
-    /// The reason.
-    pub why: String,
+    /// Who asks, and why.
+    pub operator: Operator,
     /// When.
     pub at: Timestamp,
     /// What.
@@ -66,6 +67,13 @@ pub enum What {
     Discard(DeliveryId),
     /// A parked key goes on without the event that parked it.
     Unpark(String),
+    /// The configuration was read again and is in force, changed or not.
+    Reload {
+        /// The digest of its plan.
+        plan: Digest,
+        /// Its generation.
+        generation: u64,
+    },
 }
 
 /// An action that is durable.
@@ -92,6 +100,8 @@ pub enum Done {
         /// The event that had parked it.
         event: u64,
     },
+    /// The configuration.
+    Reloaded,
 }
 
 /// The head of the chain: kept outside, it proves that nothing before it was changed or cut off.

@@ -52,6 +52,9 @@ pub struct EventRow {
     /// The trace context that it came with.
     #[serde(flatten, serialize_with = "context")]
     pub trace: Option<Trace>,
+    /// Who published it: the attribute `source` of a CloudEvent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 /// A lifecycle step.
@@ -130,12 +133,17 @@ pub struct ActionRow {
     /// When.
     #[serde(serialize_with = "text")]
     pub at: Timestamp,
-    /// The user.
+    /// The user, as the user says.
     pub who: String,
+    /// The user, as the operating system says; unknown for what the agent did by itself, and for
+    /// what version 3 recorded.
+    pub uid: Option<u32>,
     /// The reason.
     pub why: String,
-    /// `release`, `discard`, `unpark` or `reprocess`.
+    /// `release`, `discard`, `unpark`, `reprocess` or `reload`.
     pub verb: String,
+    /// About which event, if about one.
+    pub event: Option<u64>,
     /// To which delivery, if to one.
     pub delivery: Option<DeliveryId>,
     /// The commit.
@@ -168,21 +176,23 @@ pub struct Outbox {
 }
 
 /// The columns of [`EventRow::read`], in their order.
-pub(super) const EVENT: &str = "SELECT events.id, s.name, external, kind, key, time, received,
-    decided, verdict, causes, l.name, object, status_from, status_to, applied, digest, deliveries,
-    first_delivery, committed, traceparent, tracestate
-    FROM events JOIN names s ON s.id = source LEFT JOIN names l ON l.id = lifecycle";
+pub(super) const EVENT: &str = "SELECT events.id, s.name AS source, external, kind, key, time,
+    received, decided, verdict, causes, l.name AS lifecycle, object, status_from, status_to, applied,
+    digest, deliveries, first_delivery, committed, traceparent, tracestate, origin
+    FROM events LEFT JOIN names s ON s.id = source LEFT JOIN names l ON l.id = lifecycle";
 
 /// The columns of [`DeliveryRow::read`], in their order.
-pub(super) const DELIVERY: &str = "SELECT deliveries.id, event, t.name, key, deliveries.name,
-    reference, m.name, digest, state, due, attempts, settled, answer, committed
-    FROM deliveries JOIN names t ON t.id = target JOIN names m ON m.id = mapping";
+pub(super) const DELIVERY: &str = "SELECT deliveries.id, event, t.name AS target, key,
+    deliveries.name, reference, m.name AS mapping, digest, state, due, attempts, settled, answer,
+    committed
+    FROM deliveries LEFT JOIN names t ON t.id = target LEFT JOIN names m ON m.id = mapping";
 
 /// The columns of [`AttemptRow::read`], in their order.
 pub(super) const ATTEMPT: &str = "SELECT delivery, at, attempt, state, due, reason FROM attempts";
 
 /// The columns of [`ActionRow::read`], in their order.
-pub(super) const ACTION: &str = "SELECT at, who, why, verb, delivery, committed FROM actions";
+pub(super) const ACTION: &str = "SELECT at, who, why, verb, delivery, committed,
+    uid, event FROM actions";
 
 impl EventRow {
     pub(super) fn read(row: &Row<'_>) -> Result<Self, ReadError> {
@@ -206,6 +216,7 @@ impl EventRow {
             first_delivery: number(row.get(17)?),
             commit: number(row.get(18)?),
             trace: trace(row, 19)?,
+            origin: row.get(21)?,
         })
     }
 }
@@ -272,6 +283,8 @@ impl ActionRow {
             verb: row.get(3)?,
             delivery: row.get::<_, Option<i64>>(4)?.map(number),
             commit: number(row.get(5)?),
+            uid: row.get(6)?,
+            event: Some(number(row.get(7)?)).filter(|event| *event > 0),
         })
     }
 }

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use crate::delivery::State;
 use crate::event::Verdict;
 use crate::journal::error::JournalError;
+use crate::journal::upgrade;
 
 /// Every step from an empty file to today's tables. A step that was released is never changed.
 pub(super) const MIGRATIONS: &[&str] = &[
@@ -67,7 +68,23 @@ CREATE TABLE file_failures (file INTEGER NOT NULL, place INTEGER NOT NULL, event
 ALTER TABLE events ADD COLUMN traceparent TEXT;
 ALTER TABLE events ADD COLUMN tracestate TEXT;
 ",
+    // Events of before keep their salt beside the payload, and none of them names an origin. What
+    // no line of the chain said before is said once, by `upgrade`.
+    "
+ALTER TABLE events ADD COLUMN origin TEXT;
+ALTER TABLE events ADD COLUMN salt BLOB;
+ALTER TABLE actions ADD COLUMN uid INTEGER;
+ALTER TABLE files ADD COLUMN salt BLOB;
+ALTER TABLE files ADD COLUMN committed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX parked_event ON parked (event);
+CREATE TABLE standing (id INTEGER PRIMARY KEY, event INTEGER NOT NULL, lifecycle INTEGER NOT NULL,
+    object TEXT NOT NULL, status TEXT NOT NULL);
+CREATE INDEX standing_event ON standing (event);
+",
 ];
+
+/// The version from which on the chain says everything that is read.
+const SAID_WHOLE: i64 = 4;
 
 /// Events per bucket of `words`, as a power of two.
 pub(super) const BUCKET_BITS: u32 = 12;
@@ -77,6 +94,7 @@ pub(super) fn migrate(
     connection: &mut Connection,
     path: &Path,
     migrations: &[&str],
+    now: i64,
 ) -> Result<(), JournalError> {
     let at = JournalError::sqlite;
     let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
@@ -93,6 +111,9 @@ pub(super) fn migrate(
     let transaction = connection.transaction().map_err(at(path))?;
     for step in migrations.iter().skip(usize::try_from(found).unwrap_or(0)) {
         transaction.execute_batch(step).map_err(at(path))?;
+    }
+    if found > 0 && found < SAID_WHOLE && known >= SAID_WHOLE {
+        upgrade::say_all(&transaction, now)?;
     }
     transaction.pragma_update(None, "user_version", known).map_err(at(path))?;
     transaction.commit().map_err(at(path))

@@ -1,22 +1,24 @@
-//! What happens to a delivery after it was made: attempts, and what operators do.
+//! What comes of the attempts to send a delivery.
 
 use rusqlite::{OptionalExtension as _, Row, params};
 
-use crate::delivery::{DeliveryId, Due, Outcome, Settlement, State};
+use crate::delivery::{DeliveryId, Outcome, Settlement, State};
 use crate::event::Digest;
-use crate::journal::entries::{Salt, SettledLine, commitment};
+use crate::journal::entries::{SettledLine, commitment};
 use crate::journal::error::CommitError;
-use crate::journal::filling::Filling;
-use crate::journal::request::{Action, ActionDone, Done, What};
+use crate::journal::filling::{Filling, salt};
 use crate::journal::schema::{nanoseconds, number, row_id, state_code, state_of, timestamp};
 
 /// What a settlement looks at.
-struct Standing {
-    event: i64,
-    state: State,
-    prepared: bool,
-    due: i64,
-    attempts: u32,
+pub(super) struct Standing {
+    pub(super) event: i64,
+    pub(super) target: i64,
+    /// The state that the journal has.
+    pub(super) from: State,
+    pub(super) state: State,
+    pub(super) prepared: bool,
+    pub(super) due: i64,
+    pub(super) attempts: u32,
 }
 
 impl Standing {
@@ -24,6 +26,8 @@ impl Standing {
         let code = row.get(1)?;
         let standing = Self {
             event: row.get(0)?,
+            target: row.get(5)?,
+            from: State::Due,
             state: State::Due,
             prepared: row.get(2)?,
             due: row.get(3)?,
@@ -33,16 +37,20 @@ impl Standing {
     }
 }
 
-fn standing(filling: &Filling<'_>, delivery: DeliveryId) -> Result<Standing, CommitError> {
+pub(super) fn standing(
+    filling: &Filling<'_>,
+    delivery: DeliveryId,
+) -> Result<Standing, CommitError> {
     let (mut standing, code) = filling
         .connection
         .prepare_cached(
-            "SELECT event, state, prepared, due, attempts FROM deliveries WHERE id = ?1",
+            "SELECT event, state, prepared, due, attempts, target FROM deliveries WHERE id = ?1",
         )?
         .query_row([row_id(delivery)], Standing::read)
         .optional()?
         .ok_or(CommitError::UnknownDelivery { delivery })?;
     standing.state = state_of(code).ok_or(CommitError::UnknownDelivery { delivery })?;
+    standing.from = standing.state;
     Ok(standing)
 }
 
@@ -88,7 +96,7 @@ fn apply(
         Outcome::InDoubt { reason } => (State::InDoubt, was.prepared, was.due, &**reason),
     };
     let attempts = was.attempts.saturating_add(u32::from(!settlement.outcome.is_step()));
-    let now = Standing { event: was.event, state, prepared, due, attempts };
+    let now = Standing { state, prepared, due, attempts, ..*was };
     update(filling, settlement.id, &now, settlement.at)?;
     if let Outcome::Delivered { reference } = &settlement.outcome
         && !reference.is_empty()
@@ -100,13 +108,13 @@ fn apply(
     }
     if settlement.outcome.is_step() || state == State::Delivered {
         let hidden = hide(filling, was.event, text)?;
-        filling.entries.settled(&line(settlement, &now, hidden.as_ref()));
+        filling.entries.settled(&line(settlement, &now, hidden.as_ref()), None);
         return Ok(());
     }
     attempt(filling, settlement, &now, state)
 }
 
-fn waiting(prepared: bool) -> State {
+pub(super) fn waiting(prepared: bool) -> State {
     if prepared { State::Prepared } else { State::Due }
 }
 
@@ -152,14 +160,15 @@ fn attempt(
             now.due,
             reason
         ])?;
+    let id = number(filling.connection.last_insert_rowid());
     let hidden = hide(filling, now.event, reason)?;
     let now = Standing { state, ..*now };
-    filling.entries.settled(&line(settlement, &now, hidden.as_ref()));
+    filling.entries.settled(&line(settlement, &now, hidden.as_ref()), Some(id));
     Ok(())
 }
 
-fn update(
-    filling: &Filling<'_>,
+pub(super) fn update(
+    filling: &mut Filling<'_>,
     delivery: DeliveryId,
     now: &Standing,
     at: jiff::Timestamp,
@@ -177,8 +186,9 @@ fn update(
             now.due,
             now.attempts,
             nanoseconds(at),
-            row_id(filling.head.number + 1),
+            filling.commit(),
         ])?;
+    filling.open.change(now.target, now.from, now.state);
     Ok(())
 }
 
@@ -188,127 +198,6 @@ fn hide(filling: &Filling<'_>, event: i64, text: &str) -> Result<Option<Digest>,
     if text.is_empty() {
         return Ok(None);
     }
-    let salt: Option<Salt> = filling
-        .connection
-        .prepare_cached("SELECT salt FROM payloads WHERE event = ?1")?
-        .query_row([event], |row| row.get(0))
-        .optional()?;
+    let salt = salt(filling.connection, event)?;
     Ok(salt.map(|salt| commitment(&salt, &[text])))
-}
-
-/// Does what an operator asked for.
-pub(super) fn act(filling: &mut Filling<'_>, action: &Action) -> Result<ActionDone, CommitError> {
-    filling.entries.operator(&action.who, &action.why);
-    let on = match &action.what {
-        What::Release(delivery) => release(filling, action, *delivery)?,
-        What::Discard(delivery) => discard(filling, action, *delivery)?,
-        What::Unpark(key) => unpark(filling, action, key)?,
-    };
-    Ok(ActionDone { commit: filling.head.number + 1, on })
-}
-
-fn release(
-    filling: &mut Filling<'_>,
-    action: &Action,
-    delivery: DeliveryId,
-) -> Result<Done, CommitError> {
-    let was = standing(filling, delivery)?;
-    let at = nanoseconds(action.at);
-    let later = was.due > at;
-    match was.state {
-        State::Dead | State::InDoubt => {}
-        State::Due | State::Prepared if later => {}
-        state => return Err(CommitError::WrongState { delivery, state }),
-    }
-    // Whoever releases a doubtful delivery has decided that it is sent again.
-    let prepared = was.prepared && was.state != State::InDoubt;
-    let state = waiting(prepared);
-    let now = Standing { state, prepared, due: at, attempts: 0, ..was };
-    changed(filling, action, delivery, ("release", was.state, &now))
-}
-
-fn discard(
-    filling: &mut Filling<'_>,
-    action: &Action,
-    delivery: DeliveryId,
-) -> Result<Done, CommitError> {
-    let was = standing(filling, delivery)?;
-    if was.state.is_final() {
-        return Err(CommitError::WrongState { delivery, state: was.state });
-    }
-    let now = Standing { state: State::Discarded, ..was };
-    changed(filling, action, delivery, ("discard", was.state, &now))
-}
-
-fn changed(
-    filling: &mut Filling<'_>,
-    action: &Action,
-    delivery: DeliveryId,
-    (verb, was, now): (&str, State, &Standing),
-) -> Result<Done, CommitError> {
-    update(filling, delivery, now, action.at)?;
-    note(filling, action, verb, (now.event, Some(delivery)))?;
-    filling.entries.action(
-        verb,
-        &SettledLine {
-            delivery,
-            state: now.state,
-            attempts: now.attempts,
-            at: action.at,
-            due: timestamp(now.due),
-            commitment: None,
-        },
-    );
-    let (target, key): (String, String) = filling
-        .connection
-        .prepare_cached(
-            "SELECT names.name, key FROM deliveries JOIN names ON names.id = target
-             WHERE deliveries.id = ?1",
-        )?
-        .query_row([row_id(delivery)], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let due = Due {
-        id: delivery,
-        target: target.into(),
-        key: key.into(),
-        state: now.state,
-        due: timestamp(now.due),
-        attempts: now.attempts,
-    };
-    Ok(Done::Delivery { now: due, was })
-}
-
-fn unpark(filling: &mut Filling<'_>, action: &Action, key: &str) -> Result<Done, CommitError> {
-    let event: Option<i64> = filling
-        .connection
-        .prepare_cached("DELETE FROM parked WHERE key = ?1 RETURNING event")?
-        .query_row([key], |row| row.get(0))
-        .optional()?;
-    let event = event.ok_or(CommitError::NotParked)?;
-    note(filling, action, "unpark", (event, None))?;
-    filling.entries.unpark(number(event));
-    Ok(Done::Unparked { event: number(event) })
-}
-
-fn note(
-    filling: &Filling<'_>,
-    action: &Action,
-    verb: &str,
-    (event, delivery): (i64, Option<DeliveryId>),
-) -> Result<(), CommitError> {
-    filling
-        .connection
-        .prepare_cached(
-            "INSERT INTO actions (at, who, why, verb, event, delivery, committed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-        )?
-        .execute(params![
-            nanoseconds(action.at),
-            action.who,
-            action.why,
-            verb,
-            event,
-            delivery.map(row_id),
-            row_id(filling.head.number + 1),
-        ])?;
-    Ok(())
 }

@@ -7,9 +7,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 use crate::directory::Directory;
 use crate::event::Digest;
 use crate::journal::entries::{Entries, hex};
-use crate::journal::error::JournalError;
+use crate::journal::error::{CommitError, JournalError};
 use crate::journal::filling::Head;
 use crate::journal::numbers::{LAST_EPOCH, SideFile};
+use crate::journal::parked::count_parked;
 use crate::journal::schema::{MIGRATIONS, migrate, number, row_id, version};
 use crate::journal::writer::chain;
 
@@ -104,7 +105,7 @@ pub(super) fn open_writer(path: &Path, instance: u16, now: i64) -> Result<Opened
              PRAGMA cache_size = -8192;",
         )
         .map_err(at(path))?;
-    migrate(&mut connection, path, MIGRATIONS)?;
+    migrate(&mut connection, path, MIGRATIONS, now)?;
     let mut head = read_head(&connection).map_err(at(path))?;
     let (epoch, side) = settle_epoch(&mut connection, path, instance, (&mut head, now))?;
     Ok(Opened { connection, head, side, epoch })
@@ -123,7 +124,8 @@ fn make(path: &Path) -> std::io::Result<()> {
     }
 }
 
-fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
+/// Where a journal stands.
+pub(super) fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
     let last = |table: &str, column: &str| {
         let sql = format!("SELECT coalesce(max({column}), 0) FROM {table}");
         connection.query_row(&sql, [], |row| row.get(0)).map(number)
@@ -140,6 +142,7 @@ fn read_head(connection: &Connection) -> rusqlite::Result<Head> {
         hash,
         event: last("events", "id")? + 1,
         delivery: last("deliveries", "id")? + 1,
+        parked: count_parked(connection)?,
     })
 }
 
@@ -155,7 +158,7 @@ fn settle_epoch(
     connection: &mut Connection,
     path: &Path,
     instance: u16,
-    (head, now): (&mut Head, i64),
+    (mut head, now): (&mut Head, i64),
 ) -> Result<(u16, SideFile), JournalError> {
     let at = JournalError::sqlite;
     let side_path = SideFile::path_beside(path);
@@ -186,11 +189,10 @@ fn settle_epoch(
     }
     if let Some(side) = &side {
         // Ranges that are too short for an epoch do not repeat either where this file is left.
-        for (range, counter) in side.ahead(&journal, &next) {
-            set_next(connection, &range, counter).map_err(at(path))?;
-            next.retain(|(known, _)| *known != range);
-            next.push((range, counter));
-        }
+        let ahead = side.ahead(&journal, &next);
+        skip(connection, &ahead, (&mut head, now))?;
+        next.retain(|(range, _)| ahead.iter().all(|(skipped, ..)| skipped != range));
+        next.extend(ahead);
     }
     let settled = SideFile::new(&side_path, &journal, epoch, &next);
     // What says the same already is left alone: a journal can be opened on a full disk.
@@ -217,11 +219,29 @@ fn read_numbers(connection: &Connection) -> rusqlite::Result<Vec<(String, u64)>>
     rows.collect()
 }
 
-fn set_next(connection: &Connection, range: &str, next: u64) -> rusqlite::Result<usize> {
-    connection.execute(
-        "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT DO UPDATE SET next = excluded.next",
-        params![range, row_id(next)],
-    )
+/// Gives out, unused, what ranges had come to before a restore.
+fn skip(
+    connection: &mut Connection,
+    ahead: &[(String, u64)],
+    (head, now): (&mut Head, i64),
+) -> Result<(), CommitError> {
+    let mut entries = Entries::default();
+    let transaction = connection.transaction()?;
+    for (range, next) in ahead {
+        let from = transaction.query_row(
+            "SELECT coalesce((SELECT next FROM numbers WHERE range = ?1), 1)",
+            [range],
+            |row| row.get(0).map(number),
+        )?;
+        transaction.execute(
+            "INSERT INTO numbers VALUES (?1, ?2) ON CONFLICT DO UPDATE SET next = excluded.next",
+            params![range, row_id(*next)],
+        )?;
+        entries.numbers(range, from, *next);
+    }
+    let at = now.max(head.at);
+    chain(&transaction, head, at, &entries)?;
+    Ok(transaction.commit()?)
 }
 
 fn write_meta(
@@ -231,6 +251,9 @@ fn write_meta(
     now: i64,
 ) -> Result<(), JournalError> {
     let mut entries = Entries::default();
+    if head.number == 0 {
+        entries.format(0);
+    }
     entries.journal(&meta.journal, meta.instance, meta.epoch);
     let written = connection.transaction().and_then(|transaction| {
         let put =
@@ -241,10 +264,10 @@ fn write_meta(
         transaction.execute("INSERT OR IGNORE INTO meta VALUES ('created', ?1)", [now])?;
         Ok(transaction)
     });
-    let transaction = written.map_err(super::error::CommitError::from)?;
+    let transaction = written.map_err(CommitError::from)?;
     let at = now.max(head.at);
     chain(&transaction, head, at, &entries)?;
-    transaction.commit().map_err(super::error::CommitError::from)?;
+    transaction.commit().map_err(CommitError::from)?;
     Ok(())
 }
 

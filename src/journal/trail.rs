@@ -1,6 +1,6 @@
 //! What people ask: which events, which deliveries, and what became of this vehicle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, Params, params, types::Value};
@@ -8,13 +8,11 @@ use rusqlite::{Connection, OptionalExtension as _, Params, params, types::Value}
 use crate::delivery::{DeliveryId, State};
 use crate::event::{Identity, Verdict};
 use crate::journal::error::JournalError;
-use crate::journal::query::{ReadError, Reader, count};
+use crate::journal::query::{ReadError, Reader, count, in_row};
 use crate::journal::rows::{
-    ACTION, ATTEMPT, ActionRow, AttemptRow, DELIVERY, DeliveryRow, EVENT, EventRow, Outbox, Story,
+    ACTION, ATTEMPT, ActionRow, AttemptRow, DELIVERY, DeliveryRow, EVENT, EventRow, Story,
 };
-use crate::journal::schema::{
-    BUCKET_BITS, hash, nanoseconds, number, row_id, state_code, state_of, timestamp, verdict_code,
-};
+use crate::journal::schema::{BUCKET_BITS, hash, nanoseconds, row_id, state_code, verdict_code};
 use crate::trace::Trace;
 
 /// Which events; all that is given must hold.
@@ -130,40 +128,17 @@ impl Reader {
         self.read(|connection| story(connection, row_id(event)))
     }
 
+    /// What operators did, the newest first, at most `limit`.
+    pub fn actions(&self, limit: usize) -> Result<Vec<ActionRow>, JournalError> {
+        let sql = format!("{ACTION} ORDER BY id DESC LIMIT ?1");
+        self.read(|connection| rows(connection, &sql, [count(limit)], ActionRow::read))
+    }
+
     /// One delivery.
     pub fn delivery(&self, delivery: DeliveryId) -> Result<Option<DeliveryRow>, JournalError> {
         let filter = DeliveryFilter { after: delivery.saturating_sub(1), ..Default::default() };
         let next = self.deliveries(&filter, 1)?.into_iter().next();
         Ok(next.filter(|row| row.delivery == delivery))
-    }
-
-    /// What stands in front of each target that ever had a delivery.
-    pub fn outbox(&self) -> Result<BTreeMap<String, Outbox>, JournalError> {
-        self.read(|connection| {
-            let mut all = BTreeMap::new();
-            let mut statement = connection.prepare_cached(
-                "SELECT t.name, c.state, c.amount, decided FROM
-                 (SELECT target, state, count(*) amount, min(id) oldest FROM deliveries
-                 WHERE state < 10 GROUP BY target, state) c
-                 JOIN names t ON t.id = c.target JOIN deliveries d ON d.id = oldest
-                 JOIN events ON events.id = d.event",
-            )?;
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                let outbox: &mut Outbox = all.entry(row.get(0)?).or_default();
-                let amount = number(row.get(2)?);
-                match state_of(row.get(1)?) {
-                    Some(State::Dead) => outbox.dead += amount,
-                    Some(State::InDoubt) => outbox.in_doubt += amount,
-                    _ => {
-                        outbox.due += amount;
-                        let oldest = timestamp(row.get(3)?);
-                        outbox.oldest = Some(outbox.oldest.map_or(oldest, |old| old.min(oldest)));
-                    }
-                }
-            }
-            Ok(all)
-        })
     }
 }
 
@@ -216,7 +191,7 @@ fn rows<T>(
     let mut rows = statement.query(params)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push(read(row)?);
+        all.push(in_row(row, &read)?);
     }
     Ok(all)
 }

@@ -1,26 +1,35 @@
 //! Whether the journal still says what it said.
 //!
-//! Two questions: does every link of the chain follow from the one before, and do the rows that
-//! people read agree with the lines that the links are made of? A row names the commit that last
-//! changed it, so it is compared with the line of that commit; a row that names a commit which
-//! says nothing about it is a break too, and so is a row that no line ever announced.
+//! Three questions. Does every link of the chain follow from the one before? Do the rows agree with
+//! the lines that the links are made of? And is there a row that no line ever announced, or whose
+//! announced row is gone? A row that changes names the commit that last changed it, so it is
+//! compared with the line of that commit. What follows from other rows (identities, search words,
+//! the status of objects) is derived again.
+//!
+//! In memory is what is open at the point that the walk has come to, and the first
+//! [`MOST_BREAKS`] findings; not the journal.
 //!
 //! Who can write the file can also make a whole new chain. Against that only an [`Anchor`] helps
 //! that is kept elsewhere.
 
+mod deliveries;
+mod derived;
+mod ends;
+mod events;
 mod lines;
+mod memory;
+mod scan;
 mod walk;
 
-use std::collections::BTreeMap;
-
-use rusqlite::OptionalExtension as _;
+use rusqlite::{Connection, OptionalExtension as _};
 use serde::Serialize;
 
 use crate::event::Digest;
 use crate::journal::error::JournalError;
-use crate::journal::query::Reader;
+use crate::journal::query::{ReadError, Reader};
 use crate::journal::request::Anchor;
 use crate::journal::schema::row_id;
+use crate::journal::verify::memory::Progress;
 use crate::journal::verify::walk::Walk;
 
 /// Disagreements that are told: where all is wrong, the first ones say so.
@@ -78,8 +87,7 @@ impl Reader {
             let hash = statement.query_row([row_id(before)], |row| row.get(0)).optional()?;
             Ok(hash.map(|hash| Anchor { number: before, hash: Digest(hash) }))
         })?;
-        let whole = start.is_none();
-        self.walk(Progress { last: start, whole, ..Progress::new(None) }, &mut |_| {})
+        self.walk(Progress::after(start), &mut |_| {})
     }
 
     fn walk(
@@ -89,14 +97,7 @@ impl Reader {
     ) -> Result<Verification, JournalError> {
         loop {
             // In slices: a long transaction would keep the write-ahead log from beginning anew.
-            let (now, more) = self.read(|connection| {
-                let mut walk = Walk { connection, at: std::mem::take(&mut at) };
-                let more = walk.slice()?;
-                if !more {
-                    walk.end()?;
-                }
-                Ok((walk.at, more))
-            })?;
+            let (now, more) = self.read(|connection| slice(connection, std::mem::take(&mut at)))?;
             progress(now.found.commits);
             if !more {
                 return Ok(Verification { head: now.last, ..now.found });
@@ -106,22 +107,32 @@ impl Reader {
     }
 }
 
-/// How far the walk has come.
-#[derive(Default)]
-struct Progress {
-    found: Verification,
-    anchor: Option<Anchor>,
-    anchored: bool,
-    /// From the first commit on, so that every row has its entry.
-    whole: bool,
-    last: Option<Anchor>,
-    /// Rows that name a later commit, with that commit.
-    open_events: BTreeMap<u64, u64>,
-    open_deliveries: BTreeMap<u64, u64>,
+/// One step of the walk: some commits, or some rows. Whether there is more to do.
+fn slice(connection: &Connection, at: Progress) -> Result<(Progress, bool), ReadError> {
+    let mut walk = Walk { connection, at };
+    if walk.at.scans.is_some() {
+        walk.scan()?;
+    } else if walk.slice()? {
+        return Ok((walk.at, true));
+    } else {
+        walk.end()?;
+    }
+    let more = walk.has_scans();
+    Ok((walk.at, more))
 }
 
-impl Progress {
-    fn new(anchor: Option<Anchor>) -> Self {
-        Self { anchor, anchored: anchor.is_none(), whole: true, ..Self::default() }
+/// The whole walk on one connection, inside of whatever transaction it is in.
+#[cfg(test)]
+pub(super) fn verify_on(
+    connection: &Connection,
+    anchor: Option<Anchor>,
+) -> Result<Verification, ReadError> {
+    let mut at = Progress::new(anchor);
+    loop {
+        let (now, more) = slice(connection, at)?;
+        if !more {
+            return Ok(Verification { head: now.last, ..now.found });
+        }
+        at = now;
     }
 }

@@ -8,6 +8,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -20,12 +21,14 @@ use crate::journal::error::CommitError;
 use crate::journal::files::{self, FileOutcome, NewFile};
 use crate::journal::filling::{Filling, Head, Names};
 use crate::journal::numbers::{COUNTERS, SideFile};
+use crate::journal::open::{Changes, Open};
+use crate::journal::operate::act;
 use crate::journal::owner::Owner;
 use crate::journal::place;
 use crate::journal::record::record;
 use crate::journal::request::{Action, ActionDone, Batch, Committed};
 use crate::journal::schema::{nanoseconds, number, row_id};
-use crate::journal::settle::{act, settle};
+use crate::journal::settle::settle;
 
 /// Commands that may wait; whoever comes after that waits to put one in.
 pub(super) const QUEUE: usize = 256;
@@ -116,6 +119,11 @@ pub(super) struct Writer {
     pub(super) names: Names,
     pub(super) entries: Entries,
     pub(super) checkpoint: Checkpoint,
+    /// How many keys are parked, for those who ask often.
+    pub(super) parked: Arc<AtomicU64>,
+    /// Deliveries that are not final, for the same.
+    pub(super) open: Open,
+    pub(super) changes: Changes,
 }
 
 impl Writer {
@@ -222,6 +230,8 @@ impl Writer {
         }
         chain(&self.connection, &mut self.head, at, &self.entries)?;
         self.connection.execute_batch("COMMIT")?;
+        self.parked.store(self.head.parked, Ordering::Relaxed);
+        self.open.apply(&mut self.changes);
         if reserves {
             // Without this the numbers must not be used: a restore would not be noticed.
             self.side.confirm();
@@ -236,17 +246,18 @@ impl Writer {
             head: &mut self.head,
             names: &mut self.names,
             entries: &mut self.entries,
+            open: &mut self.changes,
         };
         match command {
-            // Nothing but redeliveries: files move on, and that is no link of the chain.
+            // Nothing but redeliveries: files move on.
             Command::Batch(batch, _) if batch.decisions.is_empty() => {
-                files::advance(filling.connection, batch, &[])?;
-                let commit = filling.head.number;
+                files::advance(&mut filling, batch, &[])?;
+                let commit = filling.head.number + u64::from(!filling.entries.is_empty());
                 Ok(Answer::Committed(Committed { commit, events: vec![], deliveries: vec![] }))
             }
             Command::Batch(batch, _) => {
                 let committed = record(&mut filling, batch)?;
-                files::advance(filling.connection, batch, &committed.events)?;
+                files::advance(&mut filling, batch, &committed.events)?;
                 Ok(Answer::Committed(committed))
             }
             Command::Settle(settlements, _) => {
@@ -260,7 +271,7 @@ impl Writer {
                 files::end(&mut filling, files, *at).map(|()| Answer::Done)
             }
             Command::Place { target, place, .. } => {
-                place::keep(filling.connection, target, place).map(|()| Answer::Done)
+                place::keep(&mut filling, target, place).map(|()| Answer::Done)
             }
             Command::Reserve { range, count, .. } => {
                 let counters = reserve(&mut filling, range, *count)?;
@@ -279,6 +290,7 @@ impl Writer {
         }
         self.head = before;
         self.names.clear();
+        self.changes.clear();
         self.side.withdraw();
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Decoded {
     pub(super) serial: Option<Serial>,
     /// The trace context that its attributes name.
     pub(super) trace: Option<Trace>,
+    /// Who published it, where it is a CloudEvent.
+    pub(super) origin: Option<String>,
 }
 
 /// The content of an event.
@@ -35,7 +37,8 @@ pub(super) struct Content {
 impl Decoded {
     pub(super) fn failed(cause: String) -> Self {
         let (kind, key, time) = Default::default();
-        Self { id: None, kind, key, time, content: Err(vec![cause]), serial: None, trace: None }
+        let (id, serial, trace, origin) = (None, None, None, None);
+        Self { id, kind, key, time, content: Err(vec![cause]), serial, trace, origin }
     }
 }
 
@@ -75,6 +78,9 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
     let beside = transport_problems(root);
     let attribute = |name| root.child(name).map_or("", Node::text);
     let trace = Trace::read(attribute(trace::PARENT), attribute(trace::STATE));
+    // Elsewhere `source` may be anything, and differ between two deliveries of one event.
+    let origin = Some(attribute("source")).filter(|it| !it.is_empty());
+    let origin = origin.filter(|_| !attribute("specversion").is_empty()).map(str::to_owned);
     let content = if !beside.is_empty() {
         Err(beside)
     } else if !missing.is_empty() {
@@ -92,6 +98,7 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
         content,
         serial: None,
         trace,
+        origin,
     }
 }
 
@@ -154,6 +161,7 @@ fn idoc_event(plan: &IdocPlan, limits: &Limits, arrival: &Arrival) -> Decoded {
         time: time(text("CREDAT"), text("CRETIM")),
         serial: newest_wins.then(|| Serial::of(control)).flatten(),
         trace: None,
+        origin: None,
         id,
         content: if causes.is_empty() { Ok(content(reading)) } else { Err(causes) },
     }

@@ -23,7 +23,7 @@ use waybill::diagnostic::Mark;
 use waybill::dispatch::Dispatcher;
 use waybill::dispatch::feed::Feed;
 use waybill::event::{Decision, Digest, Header, Identity, Verdict};
-use waybill::journal::{Action, Batch, Journal, Options, What};
+use waybill::journal::{Action, Batch, Journal, Operator, Options, What};
 use waybill::metrics::Metrics;
 use waybill::target::Target;
 
@@ -196,7 +196,8 @@ impl Running {
 
     /// What an operator does.
     pub async fn act(&self, key: &str, what: What) {
-        let action = Action { who: "test".into(), why: "test".into(), at: now(), what };
+        let operator = Operator { who: "test".into(), why: "test".into(), uid: None };
+        let action = Action { operator, at: now(), what };
         let (answer, done) = oneshot::channel();
         let command = waybill::dispatch::Command { action, key: key.to_owned(), answer };
         self.commands.send(command).await.unwrap();
@@ -228,6 +229,7 @@ fn decision(
     Decision {
         header: Header {
             identity: Identity::of(&source, &id),
+            origin: None,
             source,
             id,
             kind: "idoc.DEBMAS".to_owned(),

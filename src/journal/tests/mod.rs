@@ -3,6 +3,7 @@
 mod damage;
 mod model;
 mod restore;
+mod tamper;
 
 use std::sync::Arc;
 
@@ -71,6 +72,7 @@ fn decision(id: &str, key: &str) -> Decision {
     Decision {
         header: Header {
             identity: Identity::of(&source, id),
+            origin: None,
             source,
             id: id.to_owned(),
             kind: "vehicle.status.changed".to_owned(),
@@ -150,8 +152,17 @@ fn delivered() -> Outcome {
 }
 
 fn act(journal: &Journal, what: What) -> Result<ActionDone, CommitError> {
-    let (who, why) = ("mary".to_owned(), "SAP is back".to_owned());
-    block_on(journal.act(Action { who, why, at: at(3), what }))
+    block_on(journal.act(Action { operator: mary("SAP is back"), at: at(3), what }))
+}
+
+fn mary(why: &str) -> Operator {
+    Operator { who: "mary".to_owned(), why: why.to_owned(), uid: Some(1000) }
+}
+
+fn parked_keys(journal: &Journal) -> Vec<(String, u64)> {
+    let rows = journal.parked(&ParkedFilter::default(), 100).unwrap();
+    assert_eq!(journal.keys_parked(), rows.len() as u64, "the count is kept");
+    rows.into_iter().map(|row| (row.key, row.event)).collect()
 }
 
 fn only(journal: &Journal, target: &str) -> Due {
@@ -162,10 +173,16 @@ fn only(journal: &Journal, target: &str) -> Due {
 
 fn needs(decision: &Decision) -> Needs {
     Needs {
-        identities: vec![(decision.header.identity, decision.header.digest)],
+        identities: vec![asked(decision)],
         objects: vec![(Arc::from("vehicle"), decision.header.key.clone())],
         keys: vec![decision.header.key.clone()],
     }
+}
+
+fn asked(decision: &Decision) -> Asked {
+    let Header { identity, digest, .. } = decision.header;
+    let sent_by = identity.sent_by(decision.header.origin.as_deref());
+    Asked { identity, sent_by, digest }
 }
 
 fn sound(reader: &Reader) {
@@ -400,21 +417,22 @@ fn a_parked_key_waits_until_its_event_is_decided_again() {
     let journal = &fresh();
     let waiting = Decision { verdict: Verdict::Waiting, ..decision("2", "VIN1") };
     commit(journal, vec![failed("1", "VIN1"), waiting, decision("3", "VIN2")]);
-    assert_eq!(journal.parked_keys().unwrap(), [("VIN1".to_owned(), 1)]);
-    assert_eq!(journal.waiting_of_key("VIN1").unwrap(), [(2, b"raw 2".to_vec())]);
-    let operator = Operator { who: "mary".to_owned(), why: "table mended".to_owned() };
+    assert_eq!(parked_keys(journal), [("VIN1".to_owned(), 1)]);
+    assert_eq!(journal.waiting_of_key("VIN1", 0, 10).unwrap(), [2]);
+    assert_eq!(journal.waiting_of_key("VIN1", 2, 10).unwrap(), [0; 0]);
+    let operator = mary("table mended");
     let again = |event, decision| {
         let decisions = vec![Decision { again: Some(event), ..decision }];
         let operator = Some(operator.clone());
         journal.commit_blocking(Batch { operator, ..batch(decisions) })
     };
     again(1, failed("1", "VIN1")).unwrap();
-    assert_eq!(journal.parked_keys().unwrap().len(), 1, "it fails as before");
+    assert_eq!(parked_keys(journal).len(), 1, "it fails as before");
     let done = again(1, to(decision("1", "VIN1"), "sap")).unwrap();
     assert_eq!((done.events.as_slice(), done.deliveries.len()), (&[1][..], 1));
-    assert_eq!(journal.parked_keys().unwrap(), []);
+    assert_eq!(parked_keys(journal), []);
     again(2, to(decision("2", "VIN1"), "sap")).unwrap();
-    assert_eq!(journal.waiting_of_key("VIN1").unwrap(), []);
+    assert_eq!(journal.waiting_of_key("VIN1", 0, 10).unwrap(), [0; 0]);
     let accepted = CommitError::NotAgain { event: 1, verdict: Verdict::Accepted };
     assert_eq!(again(1, decision("1", "VIN1")).unwrap_err(), accepted);
     let story = journal.story(1).unwrap().unwrap();
@@ -422,6 +440,104 @@ fn a_parked_key_waits_until_its_event_is_decided_again() {
     assert_eq!(story.actions.len(), 2);
     assert_eq!(story.actions[0].why, "table mended");
     sound(journal);
+}
+
+/// Steps of SQLite's machine, which do not depend on how busy this one is.
+#[test]
+fn keys_and_deliveries_cost_the_same_however_many_wait() {
+    let steps = |parked: usize| {
+        let place = Place::new();
+        let journal = place.open();
+        let decisions = (0..parked).map(|n| failed(&n.to_string(), &format!("VIN{n}")));
+        commit(&journal, decisions.collect());
+        let open = (parked..2 * parked).map(|n| to(decision(&n.to_string(), "VIN"), "sap"));
+        commit(&journal, open.collect());
+        assert_eq!(journal.outbox().unwrap()["sap"].due, parked as u64);
+        assert_eq!(journal.keys_parked(), parked as u64);
+        journal.close();
+        let connection = rusqlite::Connection::open(place.path()).unwrap();
+        let count = |sql: &str, values: &[i64]| {
+            let mut statement = connection.prepare(sql).unwrap();
+            statement.execute(rusqlite::params_from_iter(values)).unwrap();
+            statement.get_status(rusqlite::StatementStatus::VmStep)
+        };
+        let look = |sql: &str| {
+            let mut statement = connection.prepare(sql).unwrap();
+            assert!(statement.exists([2]).unwrap());
+            statement.get_status(rusqlite::StatementStatus::VmStep)
+        };
+        [count(mend::MOVE, &[7, 100_007]), count(filling::FREE, &[8]), look(open::OLDEST)]
+    };
+    let (few, many) = (steps(20), steps(2_000));
+    for (few, many) in few.into_iter().zip(many) {
+        assert!(few > 0 && many <= few + 8, "{few} steps among 20, {many} among 2,000");
+    }
+}
+
+#[test]
+fn parked_keys_are_found_by_what_parked_them() {
+    let journal = &fresh();
+    let mut other = failed("2", "VIN2");
+    (other.header.kind, other.causes) = ("vehicle.moved".to_owned(), vec!["no plant".to_owned()]);
+    other.now = at(50);
+    commit(journal, vec![failed("1", "VIN1"), other]);
+    let events = |filter: ParkedFilter| -> Vec<u64> {
+        journal.parked(&filter, 10).unwrap().iter().map(|row| row.event).collect()
+    };
+    let all = ParkedFilter::default;
+    assert_eq!(events(all()), [1, 2]);
+    assert_eq!(events(ParkedFilter { after: 1, ..all() }), [2]);
+    assert_eq!(events(ParkedFilter { cause: Some("E1EDK01".to_owned()), ..all() }), [1]);
+    assert_eq!(events(ParkedFilter { kind: Some("vehicle.moved".to_owned()), ..all() }), [2]);
+    assert_eq!(events(ParkedFilter { source: Some("sap".to_owned()), ..all() }), [0; 0]);
+    assert_eq!(events(ParkedFilter { since: Some(at(50)), ..all() }), [2]);
+    assert_eq!(events(ParkedFilter { until: Some(at(50)), ..all() }), [1]);
+    assert_eq!(journal.parked_as("VIN2").unwrap().unwrap().event, 2);
+    assert_eq!(journal.parked_as("1").unwrap().unwrap().key, "VIN1");
+    assert_eq!(journal.parked_as("VIN3").unwrap(), None);
+}
+
+#[test]
+fn an_id_counts_for_each_publisher() {
+    let journal = &fresh();
+    let from = |origin: &str, bytes: &str| {
+        let mut decision = decision("1", "VIN1");
+        decision.header.origin = Some(origin.to_owned());
+        decision.header.digest = Digest::of(bytes.as_bytes());
+        decision.raw = Arc::from(bytes.as_bytes());
+        decision
+    };
+    let (first, mut second) = (from("/a", "of a"), from("/b", "of b"));
+    commit(journal, vec![first.clone()]);
+    let facts = journal.facts(&needs(&second)).unwrap();
+    let seen = facts.seen[&first.header.identity];
+    assert!(!seen.may_be_sent_by(asked(&second).sent_by), "another origin");
+    assert!(seen.may_be_sent_by(asked(&first).sent_by));
+    let question = needs(&second);
+    second.header.identity = asked(&second).sent_by;
+    commit(journal, vec![second.clone()]);
+    let facts = journal.facts(&question).unwrap();
+    assert_eq!(facts.seen[&second.header.identity].event, 2, "its redelivery is recognised");
+    assert_eq!(journal.trail("1").unwrap().len(), 2, "both are found by the id");
+    let both = Needs { identities: vec![asked(&from("/b", "x")), asked(&first)], ..needs(&first) };
+    let facts = journal.facts(&both).unwrap();
+    assert!(facts.seen[&first.header.identity].sent_by.is_some(), "whatever the batch asks else");
+    sound(journal);
+}
+
+#[test]
+fn damage_is_told_from_a_full_disk() {
+    let place = Place::new();
+    place.open().close();
+    let mut bytes = std::fs::read(place.path()).unwrap();
+    bytes[8192..].fill(0xa5);
+    std::fs::write(place.path(), bytes).unwrap();
+    let error = Journal::open(&place.options(), at(0)).unwrap_err();
+    assert!(error.to_string().contains("is damaged"), "{error}");
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    let error = CommitError::from(rusqlite::Error::SqliteFailure(code, None));
+    assert!(matches!(error, CommitError::Corrupt { .. }) && error.is_temporary(), "{error}");
+    assert!(error.to_string().contains("restore a backup"), "{error}");
 }
 
 #[test]

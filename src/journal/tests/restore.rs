@@ -138,10 +138,10 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
     let next: Vec<&str> =
         schema::MIGRATIONS.iter().copied().chain(["CREATE TABLE later (x)"]).collect();
     let mut connection = rusqlite::Connection::open(place.path()).unwrap();
-    schema::migrate(&mut connection, &place.path(), &next).unwrap();
-    assert_eq!(schema::version(&connection).unwrap(), 4);
-    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v3")).unwrap();
-    assert_eq!(schema::version(&backup).unwrap(), 3);
+    schema::migrate(&mut connection, &place.path(), &next, 0).unwrap();
+    assert_eq!(schema::version(&connection).unwrap(), 5);
+    let backup = rusqlite::Connection::open(place.directory.path().join("journal.db.v4")).unwrap();
+    assert_eq!(schema::version(&backup).unwrap(), 4);
     let events: i64 = backup.query_row("SELECT count(*) FROM events", [], |r| r.get(0)).unwrap();
     assert_eq!(events, 1);
     drop(connection);
@@ -149,7 +149,7 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
         Journal::open(&place.options(), at(0)).unwrap_err(),
         Journal::open_read_only(&place.path()).unwrap_err(),
     ] {
-        assert!(matches!(error, JournalError::Newer { found: 4, known: 3, .. }), "{error}");
+        assert!(matches!(error, JournalError::Newer { found: 5, known: 4, .. }), "{error}");
     }
 }
 
@@ -157,10 +157,10 @@ fn an_upgrade_keeps_a_backup_and_a_newer_journal_is_refused() {
 fn a_journal_of_an_older_version_is_read_after_its_owner_brought_it_up_to_date() {
     let place = Place::new();
     let mut connection = rusqlite::Connection::open(place.path()).unwrap();
-    schema::migrate(&mut connection, &place.path(), &schema::MIGRATIONS[..2]).unwrap();
+    schema::migrate(&mut connection, &place.path(), &schema::MIGRATIONS[..2], 0).unwrap();
     drop(connection);
     let error = Journal::open_read_only(&place.path()).unwrap_err();
-    assert!(matches!(error, JournalError::Older { found: 2, known: 3, .. }), "{error}");
+    assert!(matches!(error, JournalError::Older { found: 2, known: 4, .. }), "{error}");
     let journal = place.open();
     commit(&journal, vec![decision("1", "VIN1")]);
     sound(&journal);
