@@ -192,3 +192,37 @@ fn the_last_commits_can_be_looked_at_alone_and_the_walk_says_how_far_it_is() {
     assert_eq!(journal.verify_last(2).unwrap().breaks, []);
     assert_eq!(journal.verify_last(99).unwrap().breaks.len(), 1);
 }
+
+/// More commits than one slice of the walk holds, so that rows change between two of them.
+#[test]
+fn a_walk_beside_a_writer_finds_nothing() {
+    let place = Place::new();
+    let journal = place.open();
+    let status = |n: usize| ["built", "sold", "delivered"][n % 3];
+    let write = |n: usize| {
+        let (id, key) = (n.to_string(), format!("VIN{}", n % 7));
+        let one = stepped(to(decision(&id, &key), "sap"), None, status(n));
+        let other = failed(&format!("f{n}"), &format!("VIN{}", 10 + n % 5));
+        commit(&journal, vec![one, other]);
+        settle(&journal, n as u64 + 1, delivered()).unwrap();
+        if n % 5 == 4 {
+            act(&journal, What::Unpark(format!("VIN{}", 10 + n % 5))).unwrap();
+        }
+    };
+    (0..600).for_each(write);
+    let reader = Journal::open_read_only(&place.path()).unwrap();
+    std::thread::scope(|scope| {
+        let walking =
+            scope.spawn(|| (0..3).map(|_| reader.verify(None).unwrap()).collect::<Vec<_>>());
+        let mut n = 600;
+        while !walking.is_finished() {
+            write(n);
+            n += 1;
+        }
+        for found in walking.join().unwrap() {
+            assert_eq!(found.breaks, []);
+        }
+        assert!(n > 600, "it wrote meanwhile");
+    });
+    sound(&journal);
+}
