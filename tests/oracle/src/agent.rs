@@ -105,6 +105,11 @@ impl Agent {
         Metrics::scrape(self.http)
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has used so far.
     pub fn usage(&self) -> Result<Usage> {
         process::usage(self.child.id())

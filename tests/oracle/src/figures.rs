@@ -19,6 +19,8 @@ pub struct Spread {
     pub count: usize,
     /// The median.
     pub p50: f64,
+    /// 95 of 100 are not longer.
+    pub p95: f64,
     /// 99 of 100 are not longer.
     pub p99: f64,
     /// The longest.
@@ -36,7 +38,7 @@ impl Spread {
         if micros.is_empty() {
             return None;
         }
-        Some(Self { count: micros.len(), p50: at(0.5), p99: at(0.99), max: at(1.0) })
+        Some(Self { count: micros.len(), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) })
     }
 }
 

@@ -9,7 +9,7 @@
 //! other, each as a [`receiver`]; [`service`], a web service that fails on purpose, and [`doubt`], the
 //! person who is asked when it is not known what it took; [`evidence`] and [`judge`];
 //! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
-//! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`faults`], [`weather`], [`web`], and [`bare`] and
+//! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`flood`], [`faults`], [`weather`], [`web`], and [`bare`] and
 //! [`load`], the loops to compare with.
 
 pub mod agent;
@@ -21,6 +21,7 @@ pub mod doubt;
 pub mod evidence;
 pub mod faults;
 pub mod figures;
+pub mod flood;
 pub mod idoc;
 pub mod judge;
 pub mod large;

@@ -13,6 +13,7 @@ use waybill_oracle::bare;
 use waybill_oracle::broker::{Broker, repository};
 use waybill_oracle::crash::{self, Plan};
 use waybill_oracle::faults::{self, Trial};
+use waybill_oracle::flood;
 use waybill_oracle::large;
 use waybill_oracle::prove::{self, Proof};
 use waybill_oracle::queue::Queue;
@@ -43,7 +44,9 @@ enum What {
     /// A large dropped file: speed, memory, kills, and the status events beside it.
     Large(Large),
     /// Configurations taken over and refused while events flow: none by halves.
-    Reload(Reload),
+    Reload(Paced),
+    /// Events beside clients that abuse the port: probes, memory, latency, with and without.
+    Flood(Paced),
     /// Runs each deliberate fault; fails unless the judge finds every one.
     Faults(Faults),
     /// Broker absent, wrong password, queue deleted, big event, disk full.
@@ -136,7 +139,7 @@ struct Large {
 }
 
 #[derive(Args)]
-struct Reload {
+struct Paced {
     #[command(flatten)]
     size: Size,
     #[command(flatten)]
@@ -239,6 +242,7 @@ async fn run() -> Result<bool> {
         What::Crash(arguments) => crash(arguments).await,
         What::Large(arguments) => large(arguments).await,
         What::Reload(arguments) => reload(arguments).await,
+        What::Flood(arguments) => flood(arguments).await,
         What::Faults(arguments) => faults(arguments).await,
         What::Weather(arguments) => weather(arguments).await,
         What::Http(arguments) => http(arguments).await,
@@ -277,11 +281,21 @@ async fn large(arguments: Large) -> Result<bool> {
     Ok(report.is_clean())
 }
 
-async fn reload(arguments: Reload) -> Result<bool> {
-    let Reload { size, output, agent, url, rate } = arguments;
+async fn reload(arguments: Paced) -> Result<bool> {
+    let Paced { size, output, agent, url, rate } = arguments;
     let (agent, workload) = (program(&agent)?, Workload::new(size.events, size.vins, size.seed));
     let (_broker, url) = broker(url)?;
     let report = reload::reload(&reload::Plan { agent, url, workload, rate }).await?;
+    println!("{report}");
+    output.write(&report)?;
+    Ok(report.is_clean())
+}
+
+async fn flood(arguments: Paced) -> Result<bool> {
+    let Paced { size, output, agent, url, rate } = arguments;
+    let (agent, workload) = (program(&agent)?, Workload::new(size.events, size.vins, size.seed));
+    let (_broker, url) = broker(url)?;
+    let report = flood::flood(&flood::Plan { agent, url, workload, rate }).await?;
     println!("{report}");
     output.write(&report)?;
     Ok(report.is_clean())
