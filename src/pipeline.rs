@@ -110,7 +110,14 @@ fn of(plan: &Plan, arrival: Arrival, decoded: Decoded) -> Read {
     let step = match (&decoded.content, plan.lifecycle(&header.kind)) {
         (Err(_), _) => None,
         (Ok(content), Some((at, lifecycle))) => {
-            let asked = asked(lifecycle, &content.document);
+            let asked = match (&content.repeats, source) {
+                (Some(_), Some(source)) => {
+                    let paths = [&lifecycle.object, &lifecycle.status];
+                    decode::unambiguous(&arrival.raw, &source.limits, &paths)
+                }
+                _ => Ok(()),
+            };
+            let asked = asked.and_then(|()| self::asked(lifecycle, &content.document));
             Some(asked.map(|(object, status)| Asked::Lifecycle(at, object, status)))
         }
         (Ok(_), None) => decoded.serial.and_then(|serial| {
@@ -178,11 +185,14 @@ pub fn process(
     let (event, digest) = (read.again.unwrap_or(0), read.header.digest);
     let mut seen = Seen { event, digest, failed: false, sent_by: Some(read.sent_by) };
     facts.seen.insert(read.header.identity, seen);
-    let decided = if causes.is_empty() {
+    let mut decided = if causes.is_empty() {
         decide(plan, &read, facts, numbers, now)
     } else {
         Decided { verdict: Verdict::Failed, causes, ..Decided::default() }
     };
+    if let Ok(Content { repeats: Some(warning), .. }) = &read.content {
+        decided.causes.push(warning.clone());
+    }
     seen.failed = decided.verdict == Verdict::Failed;
     facts.seen.insert(read.header.identity, seen);
     let parked_by = facts.parked.get(&read.header.key);

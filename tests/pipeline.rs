@@ -256,6 +256,41 @@ fn a_missing_id_key_or_kind_is_named_with_its_path() {
 }
 
 #[test]
+fn a_repeated_key_on_the_way_to_what_identifies_an_event_fails_it() {
+    let text = String::from_utf8(event("e1", VIN, "sold")).unwrap();
+    let vin = format!(r#""vin":"{VIN}""#);
+    for (once, again, path) in [
+        (r#""id":"e1""#, r#""id":"e1","id":"e2""#, "`id`"),
+        (r#""type""#, r#""type":"other","type""#, "`type`"),
+        (&*vin, &format!(r#""vin":"{OTHER_VIN}",{vin}"#), "`data.vin`"),
+        (r#""data""#, r#""data":{},"data""#, "`data.vin`"),
+        (r#""status":"sold""#, r#""status":"built","st\u0061tus":"sold""#, "`data.status`"),
+    ] {
+        let decision = World::new().decide(text.replacen(once, again, 1).as_bytes());
+        assert_eq!(decision.verdict, Verdict::Failed, "{again}");
+        let cause = format!("ambiguous: a key on {path} occurs again in its object");
+        assert_eq!(decision.causes[0], cause);
+        assert!(!decision.parks, "{again}");
+        if path != "`data.status`" {
+            assert_eq!(decision.header.key, "", "{again}");
+            assert!(decision.header.id.starts_with("sha256:"), "it uses up no id");
+        }
+    }
+}
+
+#[test]
+fn a_repeated_key_elsewhere_is_a_warning_and_its_first_value_counts() {
+    let text = String::from_utf8(event("e1", VIN, "sold")).unwrap();
+    let text = text.replace(r#""plant":"0815""#, r#""plant":"0815","plant":"9999","x":1,"x":2"#);
+    let decision = World::new().decide(text.as_bytes());
+    assert_eq!(decision.verdict, Verdict::Accepted, "{:?}", decision.causes);
+    assert_eq!(decision.deliveries.len(), 1, "plant 9999 takes no route");
+    let [cause] = decision.causes.as_slice() else { panic!("{:?}", decision.causes) };
+    assert!(cause.starts_with("warning: a key occurs again in its object (line 1, column "));
+    assert!(cause.ends_with(", and 1 more): its first value counts"), "{cause}");
+}
+
+#[test]
 fn the_message_id_of_the_transport_serves_where_the_content_has_none() {
     let mut world = World::new();
     let raw = event("", VIN, "sold");

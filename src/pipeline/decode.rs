@@ -9,6 +9,9 @@ use crate::event::Arrival;
 use crate::plan::{IdocPlan, SourceFormat, SourcePlan};
 use crate::trace::{self, Trace};
 
+/// The code of the problem that stands for those above the limit.
+const MORE: &str = "more-problems";
+
 /// What an arrival says of itself. An arrival that cannot be read says nothing.
 #[derive(Debug)]
 pub(super) struct Decoded {
@@ -32,6 +35,8 @@ pub(super) struct Content {
     pub(super) document: Document,
     /// Why no mapping can use it, though it was read: its segments are not decoded.
     pub(super) opaque: Option<&'static str>,
+    /// What is to be said of its keys that occur again in their object, where some do.
+    pub(super) repeats: Option<String>,
 }
 
 impl Decoded {
@@ -60,6 +65,14 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
         Ok(reading) => reading,
         Err(error) => return Decoded::failed(refusal("not JSON", &error)),
     };
+    let repeats = repeats(&reading);
+    if repeats.is_some() {
+        let paths = [&paths.id, &paths.kind, &paths.key];
+        if let Err(cause) = unambiguous(&arrival.raw, limits, &paths) {
+            // Its id and key are not believed: it uses up no id and parks no key.
+            return Decoded::failed(cause);
+        }
+    }
     let root = reading.document.root();
     let text = |path: &Path| path.text(root).map(str::to_owned);
     let (id, kind, key) = (text(&paths.id), text(&paths.kind), text(&paths.key));
@@ -88,7 +101,7 @@ fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded
     } else if reading.is_refused() {
         Err(vec![problems.collect::<Vec<_>>().join("; ")])
     } else {
-        Ok(Content { document: reading.document, opaque: None })
+        Ok(Content { document: reading.document, opaque: None, repeats })
     };
     Decoded {
         id: id.filter(|id| !id.is_empty()),
@@ -108,6 +121,29 @@ fn refusal(what: &str, error: &FrameError) -> String {
         "too-many-nodes" => format!("{error} (`limits.nodes`)"),
         _ => format!("{what}: {error}"),
     }
+}
+
+/// A warning of keys that occur again in their object; their names are not in it.
+fn repeats(reading: &Reading) -> Option<String> {
+    // The last of too many warnings says only that there were more.
+    let mut repeats = reading.problems.iter().filter(|one| one.code == "duplicate-key");
+    let place = &repeats.next().or_else(|| reading.problems.first())?.place;
+    let (line, column) = (place.line, place.column);
+    let more = repeats.count();
+    let more = if more == 0 { String::new() } else { format!(", and {more} more") };
+    let has = reading.problems.iter().any(|one| matches!(one.code, "duplicate-key" | MORE));
+    has.then(|| format!("warning: a key occurs again in its object (line {line}, column {column}{more}): its first value counts"))
+}
+
+/// Whether no key on these paths occurs again in its object, so that all who read the event mean the
+/// same by it. Only for an event with [`Content::repeats`].
+pub(super) fn unambiguous(raw: &[u8], limits: &Limits, paths: &[&Path]) -> Result<(), String> {
+    let found = json::ambiguous(raw, limits, paths);
+    if found.is_empty() {
+        return Ok(());
+    }
+    let paths: Vec<_> = found.iter().map(|path| format!("`{path}`")).collect();
+    Err(format!("ambiguous: a key on {} occurs again in its object", paths.join(", ")))
 }
 
 /// What was wrong with the headers that it came with.
@@ -170,7 +206,7 @@ fn idoc_event(plan: &IdocPlan, limits: &Limits, arrival: &Arrival) -> Decoded {
 fn content(reading: Reading) -> Content {
     let is_opaque = reading.problems.iter().any(|problem| problem.code == "unknown-type");
     let why = "there is no definition of its IDoc type, so its segments are not decoded";
-    Content { document: reading.document, opaque: is_opaque.then_some(why) }
+    Content { document: reading.document, opaque: is_opaque.then_some(why), repeats: None }
 }
 
 fn errors(reading: &Reading) -> Vec<String> {

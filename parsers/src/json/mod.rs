@@ -25,11 +25,13 @@
 
 mod lines;
 mod read;
+mod repeats;
 mod schema;
 mod token;
 mod write;
 
 pub use lines::{Lines, write_line};
 pub use read::read;
+pub use repeats::ambiguous;
 pub use schema::read_schema;
 pub use write::{write, write_pretty};

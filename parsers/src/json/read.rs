@@ -23,6 +23,15 @@ use crate::reading::{FrameError, Limits, Place, Problem, Problems, Reading, Seve
 /// `unexpected-end`, `bad-escape`, `lone-surrogate`, `control-character`, `trailing-data`,
 /// `too-large`, `too-long`, `too-deep`, `too-many-nodes`.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
+    scanned(bytes, limits).map(Scanner::finish)
+}
+
+/// The document with every value of a key that repeats.
+pub(super) fn read_all(bytes: &[u8], limits: &Limits) -> Result<Document, FrameError> {
+    scanned(bytes, limits).map(|mut scanner| scanner.builder.finish())
+}
+
+fn scanned<'a>(bytes: &'a [u8], limits: &'a Limits) -> Result<Scanner<'a>, FrameError> {
     let frame_error = |fault: Fault, path: String| FrameError {
         code: fault.code,
         message: fault.message,
@@ -39,7 +48,7 @@ pub fn read(bytes: &[u8], limits: &Limits) -> Result<Reading, FrameError> {
     })?;
     let mut scanner = Scanner::new(text, limits);
     match scanner.run() {
-        Ok(()) => Ok(scanner.finish()),
+        Ok(()) => Ok(scanner),
         Err(fault) => Err(frame_error(fault, scanner.builder.path())),
     }
 }
