@@ -1,12 +1,16 @@
 //! The files of a zip, and of the zips inside of it.
 //!
-//! Nothing is written to a disk: names only stand in problems. What is larger than the limits, or
-//! unpacks to more than it says, is refused while it is unpacked.
+//! Nothing is written to a disk: names only stand in problems. The sizes that an archive says of its
+//! files are added up before anything is unpacked, and no file is unpacked further than it says: so a
+//! bomb is refused before it takes memory, and one that lies as soon as it shows.
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read};
 
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
+
+use crate::visible::visible;
 
 /// A file of an archive.
 #[derive(Debug)]
@@ -29,11 +33,19 @@ struct Limits {
     depth: usize,
     /// Bytes of a name, with those of the archives around it.
     name: usize,
+    /// Unpacked bytes for each packed one, beyond [`SMALL`]. Text of a directory has up to 12.
+    ratio: u64,
 }
+
+/// Bytes that a file may have whatever its ratio: short files of blanks pack well.
+const SMALL: u64 = 1 << 20;
 
 /// The largest directory of the United Nations has 30 MB in 250 files.
 const LIMITS: Limits =
-    Limits { file: 64 << 20, all: 512 << 20, entries: 20_000, depth: 3, name: 1000 };
+    Limits { file: 32 << 20, all: 128 << 20, entries: 20_000, depth: 3, name: 1000, ratio: 100 };
+
+/// How an entry of an archive's index begins.
+const INDEX_ENTRY: &[u8] = b"PK\x01\x02";
 
 /// Why an archive cannot be read.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,6 +62,8 @@ pub(super) enum ArchiveError {
     TooMany(String),
     #[error("{0}: archives in archives in archives")]
     TooDeep(String),
+    #[error("{0}: a link, not a file")]
+    Link(String),
     #[error("{0}: a file in it has a name that is no path inside of an archive")]
     Name(String),
 }
@@ -86,8 +100,16 @@ impl Unpacking {
         if depth > self.limits.depth {
             return Err(ArchiveError::TooDeep(archive.to_owned()));
         }
+        // The index takes many times its bytes in memory, so its entries are counted before.
+        let heads = bytes.windows(INDEX_ENTRY.len()).filter(|four| *four == INDEX_ENTRY);
+        if heads.take(self.limits.entries + 1).count() > self.limits.entries {
+            return Err(ArchiveError::TooMany(archive.to_owned()));
+        }
         let mut zip = ZipArchive::new(Cursor::new(bytes))
             .map_err(|_| ArchiveError::Broken(archive.to_owned()))?;
+        if zip.decompressed_size().is_some_and(|said| said > u128::from(self.limits.all)) {
+            return Err(ArchiveError::TooLarge(archive.to_owned()));
+        }
         for at in 0..zip.len() {
             self.seen += 1;
             if self.seen > self.limits.entries {
@@ -120,8 +142,9 @@ impl Unpacking {
         let name = file.name().ok().filter(|_| file.enclosed_name().is_some());
         let name =
             name.filter(|name| !name.starts_with(['/', '\\'])).map(|name| format!("{path}{name}"));
-        let is_name =
-            |name: &String| name.len() <= self.limits.name && !name.contains(char::is_control);
+        let is_name = |name: &String| {
+            name.len() <= self.limits.name && matches!(visible(name), Cow::Borrowed(_))
+        };
         let name = name.filter(is_name).ok_or_else(|| ArchiveError::Name(archive.to_owned()))?;
         if file.is_dir() {
             return Ok(None);
@@ -129,17 +152,19 @@ impl Unpacking {
         if !matches!(file.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
             return Err(ArchiveError::Method(name));
         }
-        let most = self.limits.file.min(self.limits.all);
+        if file.is_symlink() {
+            return Err(ArchiveError::Link(name));
+        }
+        let packed = file.compressed_size().saturating_mul(self.limits.ratio).max(SMALL);
+        let most = self.limits.file.min(self.limits.all).min(packed);
         if file.size() > most {
             return Err(ArchiveError::TooLarge(name));
         }
-        // A size that is said may be a lie, so room is made as bytes come.
+        // A size that is said may be a lie, so room is made as bytes come, and no more than it says.
+        let most = file.size();
         let mut bytes = Vec::new();
         let read = file.take(most + 1).read_to_end(&mut bytes);
-        if bytes.len() as u64 > most {
-            return Err(ArchiveError::TooLarge(name));
-        }
-        if read.is_err() {
+        if read.is_err() || bytes.len() as u64 > most {
             return Err(ArchiveError::Packed(name));
         }
         self.limits.all -= bytes.len() as u64;
@@ -225,7 +250,7 @@ mod tests {
         let zeros = deflated(&[("ZEROS", &vec![0; 100_000])]);
         assert!(zeros.len() < 500);
         let too_large = |name: &str| ArchiveError::TooLarge(name.to_owned());
-        assert_eq!(within(limits, &zeros).unwrap_err(), too_large("ZEROS"));
+        assert_eq!(within(limits, &zeros).unwrap_err(), too_large("D.ZIP"));
         // One that says that it is small.
         let small = patched(&zeros, &100_000_u32.to_le_bytes(), &10_u32.to_le_bytes());
         assert!(within(limits, &small).is_err());
@@ -234,14 +259,31 @@ mod tests {
         // Together too large, each of them small; also where they are nested.
         let file = [0; 800].as_slice();
         let two = deflated(&[("A", file), ("B", file)]);
-        assert_eq!(within(limits, &two).unwrap_err(), too_large("B"));
+        assert_eq!(within(limits, &two).unwrap_err(), too_large("D.ZIP"));
         let nested = stored("IN.ZIP", &two);
-        assert_eq!(within(limits, &nested).unwrap_err(), too_large("IN.ZIP/B"));
+        assert_eq!(within(limits, &nested).unwrap_err(), too_large("IN.ZIP"));
         let deeper = stored("OUT.ZIP", &stored("IN.ZIP", &stored("A", b"a")));
         assert_eq!(
             within(limits, &deeper).unwrap_err(),
             ArchiveError::TooDeep("OUT.ZIP/IN.ZIP".to_owned())
         );
+    }
+
+    #[test]
+    fn a_file_that_unpacks_to_too_many_times_its_bytes_is_refused() {
+        let limits = Limits { ratio: 10, ..LIMITS };
+        let zeros = |count: u64| deflated(&[("Z", &vec![0; usize::try_from(count).unwrap()])]);
+        assert!(within(limits, &zeros(SMALL)).is_ok());
+        let error = within(limits, &zeros(SMALL + 1)).unwrap_err();
+        assert_eq!(error, ArchiveError::TooLarge("Z".to_owned()));
+    }
+
+    #[test]
+    fn a_link_is_refused() {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        zip.add_symlink("L", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+        let zip = zip.finish().unwrap().into_inner();
+        assert_eq!(unpack("D.ZIP", &zip).unwrap_err(), ArchiveError::Link("L".to_owned()));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod archive;
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,6 +43,9 @@ struct Fault {
     code: &'static str,
     message: String,
 }
+
+/// Bytes of a file that is imported; the largest directory of the United Nations has 3 MB.
+const MOST_BYTES: u64 = 128 << 20;
 
 /// Problems that are shown one by one to people.
 const MOST_SHOWN: usize = 20;
@@ -85,7 +90,13 @@ fn entries(paths: &[PathBuf]) -> Result<Vec<Entry>, CliError> {
     let mut entries = Vec::new();
     for path in paths {
         let refused = |error: String| CliError::Refused(format!("{}: {error}", path.display()));
-        let bytes = std::fs::read(path).map_err(|error| refused(error.to_string()))?;
+        let file = File::open(path).map_err(|error| refused(error.to_string()))?;
+        let mut bytes = Vec::new();
+        let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+        read.map_err(|error| refused(error.to_string()))?;
+        if bytes.len() as u64 > MOST_BYTES {
+            return Err(refused(format!("larger than {} MiB", MOST_BYTES >> 20)));
+        }
         if archive::is_zip(&bytes) {
             let name = path.display().to_string();
             let unpacked = archive::unpack(&name, &bytes);
