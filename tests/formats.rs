@@ -449,6 +449,45 @@ fn rows_and_values_go_between_csv_json_and_xml() {
 }
 
 #[test]
+fn cells_that_a_spreadsheet_would_compute_are_neutralised_where_asked() {
+    let site = Site::new();
+    let rows = b"{\"=a\":\"=cmd|' /C calc'!A0\",\"b\":\"-1\"}\n";
+    let convert = ["convert", "--format", "jsonl", "--to", "csv", "-"];
+    assert_eq!(site.run(&convert, rows).text(), "=a,b\n=cmd|' /C calc'!A0,-1\n");
+    let asked = [&convert[..], &["--spreadsheet"]].concat();
+    assert_eq!(site.run(&asked, rows).text(), "'=a,b\n'=cmd|' /C calc'!A0,'-1\n");
+}
+
+#[test]
+fn xml_declares_nothing_includes_nothing_and_is_bounded() {
+    let site = Site::new();
+    site.write("secret", b"geheim");
+    let entities: String = (1..10)
+        .map(|at| format!("<!ENTITY e{at} \"{}\">", format!("&e{};", at - 1).repeat(10)))
+        .collect();
+    let names: String = (0..100).map(|at| format!("<n{at}:a xmlns:n{at}=\"u:{at}\">")).collect();
+    for (bomb, code) in [
+        (format!("<!DOCTYPE a [<!ENTITY e0 \"x\">{entities}]><a>&e9;</a>"), "dtd"),
+        ("<!DOCTYPE a [<!ENTITY x SYSTEM \"secret\">]><a>&x;</a>".to_owned(), "dtd"),
+        ("<!DOCTYPE a SYSTEM \"secret\"><a/>".to_owned(), "dtd"),
+        ("<a>&x;</a>".to_owned(), "unknown-entity"),
+        ("<a>".repeat(100_000), "too-deep"),
+        (names, "too-deep"),
+        (format!("<a b=\"{}\"/>", "x".repeat(17 << 20)), "too-long"),
+    ] {
+        let said = site.run(&["show", "--format", "xml", "--json", "-"], bomb.as_bytes());
+        assert_eq!(said.code, 1, "{code}");
+        assert_eq!(said.lines()[0]["problems"][0]["code"], code);
+        assert!(!said.text().contains("geheim") && said.out.len() < 2000, "{}", said.text());
+    }
+    let include = br#"<a xmlns:xi="http://www.w3.org/2001/XInclude"><xi:include href="secret" parse="text"/></a>"#;
+    for arguments in [&["show", "-"][..], &["convert", "--to", "json", "-"]] {
+        let said = site.run(arguments, include);
+        assert!(said.code == 0 && !said.text().contains("geheim"), "{}", said.text());
+    }
+}
+
+#[test]
 fn what_is_faulty_is_left_out_unless_it_is_wanted() {
     let site = Site::with_definitions();
     let faulty = interchange("77", "RFF+AKG:1'");

@@ -1,5 +1,6 @@
 //! Documents to rows.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ::csv::{QuoteStyle, Terminator, WriterBuilder};
@@ -21,11 +22,21 @@ pub struct WriteOptions {
     pub crlf: bool,
     /// The encoding.
     pub encoding: Encoding,
+    /// An apostrophe in front of fields that a spreadsheet takes for a formula: those that begin with
+    /// `=`, `+`, `-`, `@`, a tab or a carriage return. Reading the file back, it is part of the text.
+    pub spreadsheet: bool,
 }
 
 impl Default for WriteOptions {
     fn default() -> Self {
-        Self { delimiter: b',', quote: b'"', header: true, crlf: false, encoding: Encoding::UTF_8 }
+        Self {
+            delimiter: b',',
+            quote: b'"',
+            header: true,
+            crlf: false,
+            encoding: Encoding::UTF_8,
+            spreadsheet: false,
+        }
     }
 }
 
@@ -64,11 +75,11 @@ pub fn write(
     let mut writer = builder.terminator(end).flexible(true).from_writer(Vec::new());
     if options.header && !names.is_empty() {
         // Writing to memory does not fail.
-        let _ = writer.write_record(&names);
+        let _ = writer.write_record(names.iter().map(|name| field(name, options).into_owned()));
     }
     for (number, document) in documents.iter().enumerate() {
         let row = row(document.root(), &places, (number, names.len()), &mut problems);
-        let _ = writer.write_record(&row);
+        let _ = writer.write_record(row.iter().map(|text| field(text, options).into_owned()));
     }
     let bytes = writer.into_inner().unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
@@ -83,6 +94,14 @@ pub fn write(
         let _ = options.encoding.encode(&text, out);
     }
     problems
+}
+
+/// A field as it is written.
+fn field(text: &str, options: WriteOptions) -> Cow<'_, str> {
+    if options.spreadsheet && text.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        return Cow::Owned(format!("'{text}"));
+    }
+    Cow::Borrowed(text)
 }
 
 /// Row `number`, of `count` columns, which have these places.
@@ -116,4 +135,32 @@ fn row<'d>(
         }
     }
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Builder;
+
+    fn written(spreadsheet: bool) -> String {
+        let mut builder = Builder::new();
+        builder.open(Kind::Group, "row", 0);
+        let fields = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "a=1", "'=1", "1-1", ""];
+        for (at, text) in fields.into_iter().enumerate() {
+            builder.put(Kind::Text, &format!("{}{at}", ["=", "c"][at.min(1)]), text, 0);
+        }
+        let options = WriteOptions { spreadsheet, ..WriteOptions::default() };
+        let mut out = Vec::new();
+        assert_eq!(write(&[&builder.finish()], &[], options, &mut out), []);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_field_that_a_spreadsheet_would_compute_gets_an_apostrophe_where_asked() {
+        let text = written(true);
+        assert!(text.starts_with("'=0,c1,c2,"), "{text}");
+        let row = text.split_once('\n').unwrap().1;
+        assert_eq!(row, "'=1+1,'+1,'-1,'@SUM(A1),'\t=1,\"'\r=1\",a=1,'=1,1-1,\n");
+        assert!(written(false).contains("\n=1+1,+1,-1,@SUM(A1),"));
+    }
 }

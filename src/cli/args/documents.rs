@@ -45,6 +45,10 @@ pub(in crate::cli) struct Convert {
     /// EDIFACT and X12: a line each segment.
     #[arg(long)]
     pub(in crate::cli) newline: bool,
+    /// CSV: an apostrophe in front of cells that a spreadsheet would compute, those that begin with
+    /// `=`, `+`, `-`, `@`, a tab or a carriage return.
+    #[arg(long)]
+    pub(in crate::cli) spreadsheet: bool,
     #[command(flatten)]
     pub(in crate::cli) definitions: WithDefinitions,
     /// A folder with definitions of IDoc types (`*.idoc`) and of fixed-length records (`*.fixed`);

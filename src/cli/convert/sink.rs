@@ -24,6 +24,7 @@ pub(super) struct Sink {
     from: Format,
     newline: bool,
     anyway: bool,
+    spreadsheet: bool,
     schemas: Schemas,
     number: u64,
     /// Documents that were not written.
@@ -51,6 +52,7 @@ impl Sink {
             from,
             newline: options.newline,
             anyway: options.anyway,
+            spreadsheet: options.spreadsheet,
             schemas,
             number: 0,
             left_out: 0,
@@ -290,7 +292,8 @@ impl Sink {
         });
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         let documents: Vec<&Document> = documents.iter().collect();
-        let options = csv::WriteOptions { header, ..Default::default() };
+        let spreadsheet = self.spreadsheet;
+        let options = csv::WriteOptions { header, spreadsheet, ..Default::default() };
         let mut bytes = Vec::new();
         let problems = csv::write(&documents, &columns, options, &mut bytes);
         out.write_document(&bytes)?;
