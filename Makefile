@@ -21,6 +21,10 @@ RUN_TESTS = if $(CARGO) nextest --version >/dev/null 2>&1; \
 	else $(CARGO) test --workspace --locked --no-fail-fast; fi
 
 
+# A copy of the RustSec database, where there is one beside the clone.
+ifndef ADVISORY_DB
+ADVISORY_DB := $(wildcard ../shared/advisory-db.tar.xz)
+endif
 # cargo-deny reads advisories from a git repository of this name only (a hash of the database's URL).
 ADVISORIES := target/advisory-db/advisory-db-3157b0e258782691
 ifdef ADVISORY_DB
@@ -32,7 +36,7 @@ else
 DENY = $(CARGO) deny --offline check licenses bans sources
 endif
 
-.PHONY: help demo run test check prove peers bench clean
+.PHONY: help demo run test check advisories prove peers bench clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +56,12 @@ check: ## Format, lints, docker/; with cargo-deny: licences, bans (ADVISORY_DB=f
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(DENY); \
 	else echo 'cargo-deny is not installed: licences, bans and advisories were not checked'; fi
 	docker/check.sh
+
+advisories: ## Known vulnerabilities of crates: by cargo-deny, else by Python from a copy of the database
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(DENY); \
+	elif [ -z "$(ADVISORY_DB)" ]; then echo 'advisories were not checked: neither cargo-deny nor ADVISORY_DB=file.tar.xz'; \
+	elif python3 -c 'import tomllib' 2>/dev/null; then .ci/advisories.py Cargo.lock "$(ADVISORY_DB)"; \
+	else echo 'advisories were not checked: neither cargo-deny nor Python 3.11'; fi
 
 prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, HTTP (19 minutes)
 	tests/broker.sh install

@@ -15,6 +15,8 @@ RUSTFLAGS=-Ctarget-feature=+crt-static $CARGO build --profile dist --locked --ta
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 docker/rootfs.sh "$TARGET/$PLATFORM/dist/waybill" "$work/rootfs"
+cp "$work/rootfs/usr/share/doc/waybill/sbom.cdx.json" "$TARGET/$PLATFORM/dist/waybill.cdx.json"
 tar -C "$work" --sort=name --owner=0 --group=0 --numeric-owner -c rootfs | $DOCKER import - waybill-built:latest >/dev/null
 DOCKER_BUILDKIT=1 $DOCKER build -q --pull=false --build-arg BUILT=waybill-built:latest -f docker/Dockerfile -t "$TAG" docker
+echo "crates in it (CycloneDX): $TARGET/$PLATFORM/dist/waybill.cdx.json"
 $DOCKER image inspect --format "$TAG: {{.Size}} bytes" "$TAG"

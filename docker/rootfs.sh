@@ -1,5 +1,5 @@
 #!/bin/sh
-# rootfs.sh PROGRAM ROOT: all that the image holds, below ROOT. Needs a CA bundle on this machine.
+# rootfs.sh PROGRAM ROOT: all that the image holds, below ROOT. Needs a CA bundle and cargo on this machine.
 set -eu
 program=$1
 root=$2
@@ -14,6 +14,8 @@ echo 'waybill:x:65532:65532:waybill:/var/lib/waybill:/sbin/nologin' >"$root/etc/
 echo 'waybill:x:65532:' >"$root/etc/group"
 # Without it a static glibc does not look into /etc/hosts first.
 echo 'hosts: files dns' >"$root/etc/nsswitch.conf"
+mkdir -p "$root/usr/share/doc/waybill"
+"$here/sbom.sh" >"$root/usr/share/doc/waybill/sbom.cdx.json"
 cp -R "$here/../mappings" "$root/opt/waybill/mappings"
 chmod -R u=rwX,go=rX "$root"
 chmod 1777 "$root/tmp"
