@@ -110,7 +110,7 @@ fn of(plan: &Plan, arrival: Arrival, decoded: Decoded) -> Read {
     let step = match (&decoded.content, plan.lifecycle(&header.kind)) {
         (Err(_), _) => None,
         (Ok(content), Some((at, lifecycle))) => {
-            let asked = match (&content.repeats, source) {
+            let asked = match (&content.repeats, plan.source(&header.source)) {
                 (Some(_), Some(source)) => {
                     let paths = [&lifecycle.object, &lifecycle.status];
                     decode::unambiguous(&arrival.raw, &source.limits, &paths)
