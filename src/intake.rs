@@ -31,6 +31,11 @@ use crate::trace;
 
 /// Numbers reserved at once: a reservation costs an fsync, a lost block a gap.
 const NUMBER_BLOCK: u64 = 10_000;
+/// A batch ends with the event at which the content of its events takes so many bytes of memory, or
+/// their documents do: a list of zeros takes fourteen times its text, and a document of fixed
+/// records may be a hundred times as long as what it was made of.
+const MOST_DECODED: usize = 8 << 20;
+const MOST_MADE: usize = 8 << 20;
 /// The pause before a commit that failed is tried again.
 const COMMIT_PAUSE: Duration = Duration::from_millis(500);
 
@@ -104,6 +109,8 @@ struct Numbers {
 /// A batch that was decided.
 struct DecidedBatch {
     batch: Batch,
+    /// How many of its arrivals, from the first, are in it. The rest had no room.
+    taken: usize,
     /// The sources of the redeliveries, one for each.
     redeliveries: Vec<Arc<str>>,
     numbers: Numbers,
@@ -194,6 +201,10 @@ impl Intake {
                 }
             };
             numbers = decided.numbers;
+            let rest = part.split_off(decided.taken);
+            if !rest.is_empty() {
+                parts.push(rest);
+            }
             self.count_redeliveries(&decided.redeliveries);
             let batch = Arc::new(decided.batch);
             match self.commit(&batch).await {
@@ -289,7 +300,8 @@ fn heard(heard: bool) {
     }
 }
 
-/// Decides arrivals in their order, against what the journal knows.
+/// Decides arrivals in their order, against what the journal knows; the first ones where all of
+/// them would take too much memory.
 fn decide(
     plan: &Plan,
     journal: &Journal,
@@ -299,8 +311,18 @@ fn decide(
 ) -> Result<DecidedBatch, JournalError> {
     let origins = arrivals.iter().map(|arrival| (arrival.source.clone(), arrival.position));
     let origins: Vec<_> = origins.collect();
-    let reads: Vec<_> = arrivals.into_iter().map(|arrival| pipeline::read(plan, arrival)).collect();
+    let mut reads = Vec::with_capacity(arrivals.len());
+    let mut decoded = 0;
+    for arrival in arrivals {
+        let read = pipeline::read(plan, arrival);
+        decoded += read.heap_bytes();
+        reads.push(read);
+        if decoded >= MOST_DECODED {
+            break;
+        }
+    }
     let (decisions, places) = decide_reads(plan, journal, reads, &mut numbers, now)?;
+    let taken = places.len();
     let mut batch = batch(plan, now, decisions);
     let mut redeliveries = Vec::new();
     for ((source, position), decision) in origins.into_iter().zip(places) {
@@ -309,10 +331,11 @@ fn decide(
             redeliveries.push(source);
         }
     }
-    Ok(DecidedBatch { batch, redeliveries, numbers })
+    Ok(DecidedBatch { batch, taken, redeliveries, numbers })
 }
 
-/// Decisions, and for each event its place among them: a redelivery has none.
+/// Decisions, and for each event its place among them: a redelivery has none, and those behind the
+/// last place were not decided.
 type Decided = (Vec<Decision>, Vec<Option<usize>>);
 
 fn decide_reads(
@@ -329,9 +352,14 @@ fn decide_reads(
     }
     let mut decisions = Vec::with_capacity(reads.len());
     let mut places = Vec::with_capacity(reads.len());
+    let mut made = 0;
     for read in reads {
+        if made >= MOST_MADE {
+            break;
+        }
         match pipeline::process(plan, read, &mut facts, &mut numbers.left, now) {
             Outcome::Decided(decision) => {
+                made += decision.deliveries.iter().map(|one| one.document.len()).sum::<usize>();
                 places.push(Some(decisions.len()));
                 decisions.push(*decision);
             }

@@ -10,6 +10,9 @@ use crate::config::{self, EventPaths, IdocSource, Source};
 use crate::diagnostic::{Mark, Problems};
 use crate::lifecycle::Lifecycle;
 
+/// Nodes of one document: a JSON list of zeros has one for every two bytes, and a node takes 28.
+const MOST_NODES: usize = 1_000_000;
+
 /// How the events of a source are read.
 #[derive(Clone, Debug)]
 pub struct SourcePlan {
@@ -73,7 +76,7 @@ pub(super) fn compile(
                 SourceFormat::Idoc(IdocPlan { types: types.clone(), keys: keys(idoc), newest })
             }
         };
-        let limits = Limits { document, ..Limits::default() };
+        let limits = Limits { document, nodes: MOST_NODES, ..Limits::default() };
         plans.insert(source.name.clone(), SourcePlan { format, max_message, limits });
     }
     plans
