@@ -5,6 +5,7 @@
 //! for people; `--json` beside every table is for programs.
 
 mod ack;
+mod allocator;
 mod args;
 mod audit;
 mod check;

@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::agent::{self, Setup};
 use crate::cli::args::{LogFormat, Run};
-use crate::cli::{CliError, Said, check};
+use crate::cli::{CliError, Said, allocator, check};
 
 /// A sidecar is a guest on its machine, and each thread keeps memory of its own.
 const MOST_WORKERS: usize = 4;
@@ -22,7 +22,11 @@ pub(super) fn run(
     options: &Run,
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
+    let unbound = allocator::bound();
     logs(options)?;
+    if let Some(error) = unbound {
+        tracing::warn!(%error, "the allocator keeps its own bounds: more memory may be held");
+    }
     let setup = Setup { path, listen: options.listen };
     let loaded = setup.load(1).map_err(check::shown)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
