@@ -2,6 +2,7 @@
 //! judgement: whatever happened, every promise holds in the end.
 
 mod broker;
+mod burst;
 mod disk;
 mod size;
 
@@ -37,17 +38,20 @@ pub enum Scenario {
     QueueDeleted,
     /// An event of 5 MiB beside small ones.
     BigEvent,
+    /// A queue full of the largest messages, and one that is too large.
+    Burst,
     /// The disk fills up, and is freed again.
     DiskFull,
 }
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::BrokerAbsent,
         Self::WrongPassword,
         Self::QueueDeleted,
         Self::BigEvent,
+        Self::Burst,
         Self::DiskFull,
     ];
 
@@ -58,6 +62,7 @@ impl Scenario {
             Self::WrongPassword => "wrong-password",
             Self::QueueDeleted => "queue-deleted",
             Self::BigEvent => "big-event",
+            Self::Burst => "burst",
             Self::DiskFull => "disk-full",
         }
     }
@@ -147,6 +152,7 @@ pub async fn weather(scenario: Scenario, agent: &Path) -> Result<Report> {
         Scenario::WrongPassword => broker::wrong_password(agent).await,
         Scenario::QueueDeleted => broker::queue_deleted(agent).await,
         Scenario::BigEvent => size::big_event(agent).await,
+        Scenario::Burst => burst::burst(agent).await,
         Scenario::DiskFull => disk::full(agent).await,
     }
 }
