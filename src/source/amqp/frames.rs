@@ -441,13 +441,15 @@ mod tests {
         assert_eq!(seen.len(), 1);
     }
 
+    /// The frames of a message, those that pass, and what is seen.
+    type Given = (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Seen>);
+
     prop_compose! {
-        /// The frames of a message, and what passes of it.
         fn any_message(channel: u16)(
             size in prop_oneof![0..300_usize, 70_000..70_010_usize],
             most in 1..40_000_usize,
             tag: u64,
-        ) -> (Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Seen>) {
+        ) -> Given {
             let body: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
             let most = most.max(size / 20 + 1);
             let whole = |kept: &[u8], most: usize| {
@@ -487,7 +489,7 @@ mod tests {
             turns in proptest::collection::vec(any::<bool>(), 0..60),
             pieces in proptest::collection::vec(0..3_000_usize, 0..60),
         ) {
-            let concat = |list: &[(Vec<Vec<u8>>, Vec<Vec<u8>>, Vec<Seen>)]| {
+            let concat = |list: &[Given]| {
                 let input: Vec<_> = list.iter().flat_map(|one| one.0.clone()).collect();
                 (input, list.iter().flat_map(|one| one.1.concat()).collect::<Vec<u8>>())
             };
