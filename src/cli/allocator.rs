@@ -12,11 +12,11 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
 /// Blocks of so many bytes are mapped one by one, and given back when they are freed.
-const MAPPED: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "524288");
+const MAPPED: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "1048576");
 /// What may stay free at the end of an arena.
-const KEPT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "2097152");
+const KEPT: (&str, &str) = ("MALLOC_TRIM_THRESHOLD_", "16777216");
 /// Arenas; threads beyond that share them.
-const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "4");
+const ARENAS: (&str, &str) = ("MALLOC_ARENA_MAX", "8");
 
 /// Replaces this process by one whose allocator has these bounds; returns only where that is not
 /// possible, with the reason, or where someone has set them. Before anything else is begun.
