@@ -10,6 +10,10 @@ use crate::cloudevent::binary::Head;
 use crate::delivery::NewDelivery;
 use crate::trace::Trace;
 
+mod shortened;
+
+pub use self::shortened::{KEPT, Shortened};
+
 /// What a source took from the outside, before anybody looked into it.
 #[derive(Clone, Debug)]
 pub struct Arrival {

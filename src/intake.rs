@@ -198,6 +198,10 @@ impl Intake {
                 }
             };
             numbers = decided.numbers;
+            let rest = part.split_off(decided.taken);
+            if !rest.is_empty() {
+                parts.push(rest);
+            }
             self.count_redeliveries(&decided.redeliveries);
             let batch = Arc::new(decided.batch);
             match self.commit(&batch).await {
@@ -253,8 +257,10 @@ impl Intake {
         let in_decision = self.in_decision.clone();
         let deciding = move || {
             let reads = Reads { plan: &plan, in_decision: &in_decision };
-            let _deciding = in_decision.begin(&arrivals, now);
-            decide(reads, &journal, arrivals, numbers, now)
+            let deciding = in_decision.begin(&arrivals, now);
+            let decided = decide(reads, &journal, arrivals, numbers, now)?;
+            deciding.decided(decided.taken);
+            Ok(decided)
         };
         match tokio::task::spawn_blocking(deciding).await {
             Ok(decided) => decided,

@@ -56,6 +56,11 @@ impl Read {
         &self.header
     }
 
+    /// The bytes of memory that its content takes, beside its raw bytes.
+    pub fn heap_bytes(&self) -> usize {
+        self.content.as_ref().map_or(0, |content| content.document.heap_bytes())
+    }
+
     /// Marks it as the event of that number, which is decided again: it is no duplicate of itself.
     pub fn again(mut self, event: u64) -> Self {
         self.again = Some(event);

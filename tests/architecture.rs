@@ -31,7 +31,7 @@ const PURE: &str = "\
     src/partner.rs src/config/mod.rs src/config/read.rs \
     src/config/unit.rs src/config/format.rs src/config/folder.rs src/config/routing_key.rs \
     src/config/exchange.rs src/config/http.rs src/config/listen.rs src/config/tls.rs src/config/path_template.rs \
-    src/source/folder/judge.rs src/mapping/ src/route.rs src/plan.rs src/plan/ \
+    src/source/folder/judge.rs src/source/amqp/frames.rs src/event/ src/mapping/ src/route.rs src/plan.rs src/plan/ \
     src/pipeline.rs src/pipeline/ \
     src/dispatch/lanes.rs src/dispatch/retry.rs";
 

@@ -10,7 +10,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use support::{OTHER_VIN, Site, VIN, event};
 use waybill::cloudevent::binary::{Head, Value};
-use waybill::event::{Arrival, Beside, Decision, FailedMapping, Header, Verdict};
+use waybill::event::{
+    Arrival, Beside, Decision, Digest, FailedMapping, Header, Shortened, Verdict,
+};
 use waybill::facts::Facts;
 use waybill::pipeline::{self, Outcome};
 use waybill::plan::Plan;
@@ -304,6 +306,21 @@ fn a_message_beyond_the_limit_fails_and_its_bytes_are_kept() {
     let decision = World::new().decide(&raw);
     assert_eq!(decision.causes, ["5000 bytes; `max_message` allows 4096"]);
     assert_eq!(decision.raw.len(), 5000);
+}
+
+#[test]
+fn what_was_kept_of_a_larger_message_fails_whatever_the_limit_is_now() {
+    let kept = |bytes| {
+        let shortened = Shortened { bytes, digest: Digest::of(b"all of it") };
+        shortened.text(&event("e-1", VIN, "delivered"))
+    };
+    let mut world = World::new();
+    let cause = world.decide(&kept(5000)).causes.remove(0);
+    assert!(cause.starts_with("5000 bytes; `max_message` allows 4096; raise it"), "{cause}");
+    let cause = world.decide(&kept(4096)).causes.remove(0);
+    assert!(cause.starts_with("4096 bytes; `max_message` allowed fewer when it came"), "{cause}");
+    let redelivered = kept(5000);
+    assert!(matches!(world.take(&redelivered), Outcome::Redelivery));
 }
 
 #[test]

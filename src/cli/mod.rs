@@ -6,6 +6,7 @@
 //! `--json` beside every table is for programs.
 
 mod ack;
+mod allocator;
 mod args;
 mod audit;
 mod check;

@@ -8,7 +8,7 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 
 use crate::agent::{self, Setup};
 use crate::cli::args::Run;
-use crate::cli::{CliError, Said, check, logs};
+use crate::cli::{CliError, Said, allocator, check, logs};
 
 /// A sidecar is a guest on its machine, and each thread keeps memory of its own.
 const MOST_WORKERS: usize = 4;
@@ -18,7 +18,11 @@ pub(super) fn run(
     options: &Run,
     clock: fn() -> Timestamp,
 ) -> Result<Said, CliError> {
+    let unbound = allocator::bound();
     logs::start(options)?;
+    if let Some(error) = unbound {
+        tracing::warn!(%error, "the allocator keeps its own bounds: more memory may be held");
+    }
     no_core_dumps();
     // Whatever is made from here on is for our user alone, also where the library or the kernel
     // makes it: the journal's log, sockets between bind and chmod.

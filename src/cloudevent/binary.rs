@@ -94,11 +94,6 @@ impl Head {
         }
     }
 
-    /// About how many bytes of memory it takes.
-    pub fn size(&self) -> usize {
-        self.bytes.min(LARGEST)
-    }
-
     /// The structured form around `data`.
     pub fn structured(mut self, data: &[u8]) -> Vec<u8> {
         match self.attributes.get("specversion") {

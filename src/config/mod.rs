@@ -168,10 +168,11 @@ pub struct Amqp {
     pub single_active: bool,
     /// The most messages that the broker may have sent and not seen acknowledged. Default 500.
     pub prefetch: u16,
-    /// The most bytes in memory that are not yet in the journal; reading from the broker stops
-    /// above. Default 32MiB.
+    /// The most bytes of messages in memory that are not yet in the journal; one that does not fit
+    /// waits at the socket, unless it is alone. Default 16MiB.
     pub in_flight: u64,
-    /// A larger message is journaled as failed. Default 16MiB.
+    /// Of a larger message only the digest and the first bytes are journaled, as failed. Default
+    /// 16MiB.
     pub max_message: u64,
 }
 

@@ -166,7 +166,7 @@ fn amqp(fields: &mut Fields<'_>, problems: &mut Problems) -> Option<Amqp> {
         declare: declare.unwrap_or(Declare::Quorum),
         single_active: single_active.unwrap_or(true),
         prefetch: prefetch.and_then(|count| u16::try_from(count).ok()).unwrap_or(500),
-        in_flight: in_flight.unwrap_or(32 << 20),
+        in_flight: in_flight.unwrap_or(16 << 20),
         max_message: max_message.unwrap_or(16 << 20),
     })
 }
@@ -325,7 +325,7 @@ routes:
         let config = config.unwrap();
         assert_eq!(config.agent.instance, 1);
         let SourceKind::Amqp(amqp) = &config.sources[0].kind else { panic!("not AMQP") };
-        assert_eq!((amqp.prefetch, amqp.in_flight, amqp.declare), (500, 32 << 20, Declare::Quorum));
+        assert_eq!((amqp.prefetch, amqp.in_flight, amqp.declare), (500, 16 << 20, Declare::Quorum));
         assert_eq!(config.sources[0].event.id.to_string(), "id");
         assert_eq!(config.sources[0].event.key.to_string(), "data.vin");
         assert_eq!(config.targets[0].retry.first, Duration::from_secs(2));

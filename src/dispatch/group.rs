@@ -10,8 +10,9 @@ use tokio::sync::watch;
 
 use crate::config::Retry;
 use crate::delivery::{Consignment, DeliveryId, Due, Outcome, Settlement};
+use crate::dispatch::room::{Portion, Room, portions};
 use crate::dispatch::{Ids, retry};
-use crate::journal::{CommitError, Journal};
+use crate::journal::{CommitError, Journal, JournalError};
 use crate::target::{Answer, Begun, Entered, Reason, Target, Why};
 use crate::trace::{self, Trace};
 
@@ -27,6 +28,7 @@ pub(super) struct Tools {
     pub(super) retry: Retry,
     pub(super) clock: fn() -> Timestamp,
     pub(super) stop: watch::Receiver<bool>,
+    pub(super) room: Room,
 }
 
 /// What came of a group.
@@ -58,9 +60,36 @@ pub(super) enum Brought {
     Down(String),
 }
 
-/// Brings the heads of lanes to the target.
+/// Brings the heads of lanes to the target, as many at once as there is room for. Where it turns out
+/// to be down, the rest is not tried.
 pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     let started = tokio::time::Instant::now();
+    let ids: Vec<DeliveryId> = heads.iter().map(|due| due.id).collect();
+    let (mut brought, mut down) = (Vec::with_capacity(ids.len()), None);
+    let portions = match tools.read(move |journal| journal.document_sizes(&ids)).await {
+        Ok(sizes) => portions(heads, &sizes),
+        Err(error) => {
+            down = Some(error.to_string());
+            vec![Portion { heads, bytes: 0 }]
+        }
+    };
+    for Portion { heads, bytes } in portions {
+        if let Some(reason) = &down {
+            brought.extend(heads.iter().map(|due| (due.id, Brought::Down(reason.clone()))));
+            continue;
+        }
+        let _room = tools.room.take(bytes).await;
+        let portion = bring_portion(tools.clone(), heads).await;
+        down = portion.iter().find_map(|(_, brought)| match brought {
+            Brought::Down(reason) | Brought::Resend(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        brought.extend(portion);
+    }
+    Group { brought, took: started.elapsed() }
+}
+
+async fn bring_portion(tools: Arc<Tools>, heads: Vec<Due>) -> Ids {
     let (fresh, unmarked, traces, brought) = (Vec::new(), Vec::new(), HashMap::new(), Vec::new());
     let mut way = Way { tools, heads, fresh, unmarked, traces, brought };
     let early = crate::fault::is_on("settle-before-rename");
@@ -77,7 +106,21 @@ pub(super) async fn bring(tools: Arc<Tools>, heads: Vec<Due>) -> Group {
     crate::fault::point("before-settle");
     way.conclude(answers, early).await;
     crate::fault::point("after-settle");
-    Group { brought: way.brought, took: started.elapsed() }
+    way.brought
+}
+
+impl Tools {
+    /// Reads the journal on a thread of its own.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Journal) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let journal = self.journal.clone();
+        match tokio::task::spawn_blocking(move || read(&journal)).await {
+            Ok(read) => read,
+            Err(error) => std::panic::resume_unwind(error.into_panic()),
+        }
+    }
 }
 
 /// A group between its steps.
@@ -98,16 +141,13 @@ impl Way {
     /// Returns those that may be sent.
     async fn prepare(&mut self) -> Option<(Entered, Vec<Consignment>)> {
         let ids: Vec<DeliveryId> = self.heads.iter().map(|due| due.id).collect();
-        let journal = self.tools.journal.clone();
-        let read = tokio::task::spawn_blocking(move || journal.consignments(&ids)).await;
-        let list = match read {
-            Ok(Ok(list)) => list,
-            Ok(Err(error)) => {
+        let list = match self.tools.read(move |journal| journal.consignments(&ids)).await {
+            Ok(list) => list,
+            Err(error) => {
                 let down = |due: &Due| (due.id, Brought::Down(error.to_string()));
                 self.brought.extend(self.heads.iter().map(down));
                 return None;
             }
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
         };
         let traces = list.iter().filter_map(|one| Some((one.id, one.trace.clone()?)));
         self.traces = traces.collect();

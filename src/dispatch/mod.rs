@@ -11,6 +11,7 @@ pub mod retry;
 
 mod group;
 mod moved;
+mod room;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use crate::delivery::{DeliveryId, Due};
 use crate::dispatch::feed::Feed;
 use crate::dispatch::group::{Brought, Group, Tools};
 use crate::dispatch::lanes::{After, Lanes};
+use crate::dispatch::room::Room;
 use crate::journal::{Action, ActionDone, CommitError, Journal, JournalError};
 use crate::metrics::{Metrics, Reason};
 use crate::target::{Target, Why};
@@ -172,6 +174,7 @@ impl Dispatcher {
             retry: self.target.retry,
             clock: self.clock,
             stop: self.stop.clone(),
+            room: Room::default(),
         })
     }
 

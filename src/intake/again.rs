@@ -216,8 +216,10 @@ impl Intake {
         let mut taken = std::mem::take(numbers);
         let deciding = blocking(move || {
             let reads = Reads { plan: &plan, in_decision: &in_decision };
-            let _deciding = in_decision.begin(std::slice::from_ref(&stored.arrival), now);
-            decide(reads, &journal, stored, &mut taken, now).map(|batch| (batch, taken))
+            let deciding = in_decision.begin(std::slice::from_ref(&stored.arrival), now);
+            let batch = decide(reads, &journal, stored, &mut taken, now)?;
+            deciding.decided(1);
+            Ok::<_, ReprocessError>((batch, taken))
         });
         let (mut batch, left) = deciding.await?;
         *numbers = left;

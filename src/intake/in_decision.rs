@@ -106,7 +106,7 @@ impl InDecision {
         let mut state = self.state();
         state.since = Some(now);
         state.write(&events);
-        Deciding { of: self.clone(), events }
+        Deciding { of: self.clone(), events, decided: 0 }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -114,11 +114,20 @@ impl InDecision {
     }
 }
 
-/// Events in decision. Dropped when they are decided; a panic is an unclean end.
+/// Events in decision, until it is dropped; a panic is an unclean end.
 #[derive(Debug)]
 pub(super) struct Deciding {
     of: InDecision,
     events: Vec<Fingerprint>,
+    /// How many of them, from the first, were decided.
+    decided: usize,
+}
+
+impl Deciding {
+    /// The first `count` of them were decided, and are no danger.
+    pub(super) fn decided(mut self, count: usize) {
+        self.decided = count;
+    }
 }
 
 impl Drop for Deciding {
@@ -128,7 +137,7 @@ impl Drop for Deciding {
         }
         let mut state = self.of.state();
         state.since = None;
-        for event in &self.events {
+        for event in self.events.iter().take(self.decided) {
             state.remembered.remove(event);
         }
         state.write(&[]);

@@ -140,6 +140,20 @@ impl Reader {
         })
     }
 
+    /// How many bytes the documents of these deliveries have; 0 for one that is not there. They
+    /// are not read.
+    pub fn document_sizes(&self, ids: &[DeliveryId]) -> Result<Vec<u64>, JournalError> {
+        self.read(|connection| {
+            let sql = "SELECT length(bytes) FROM documents WHERE delivery = ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let size = |id: &DeliveryId| {
+                let size = statement.query_row([row_id(*id)], |row| row.get(0)).optional()?;
+                Ok(number(size.unwrap_or(0)))
+            };
+            ids.iter().map(size).collect()
+        })
+    }
+
     /// The bytes of an event, while they are kept.
     pub fn event_raw(&self, event: u64) -> Result<Option<Vec<u8>>, JournalError> {
         self.read(|connection| {

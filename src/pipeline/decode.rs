@@ -5,7 +5,7 @@ use waybill_parsers::{Document, FrameError, Limits, Node, Path, Reading, Severit
 use super::serial::Serial;
 use crate::cloudevent::binary::{MOST_PROBLEMS, PROBLEMS};
 use crate::config::EventPaths;
-use crate::event::Arrival;
+use crate::event::{Arrival, KEPT, Shortened};
 use crate::plan::{IdocPlan, SourceFormat, SourcePlan};
 use crate::trace::{self, Trace};
 
@@ -49,15 +49,25 @@ impl Decoded {
 
 /// Decodes an arrival of `source`.
 pub(super) fn decode(source: &SourcePlan, arrival: &Arrival) -> Decoded {
-    let size = arrival.raw.len() as u64;
-    if size > source.max_message {
-        let limit = source.max_message;
+    let (size, limit) = (arrival.raw.len() as u64, source.max_message);
+    if let Some(shortened) = Shortened::read(&arrival.raw) {
+        return Decoded::failed(too_large(&shortened, limit));
+    }
+    if size > limit {
         return Decoded::failed(format!("{size} bytes; `max_message` allows {limit}"));
     }
     match &source.format {
         SourceFormat::Json(paths) => json_event(paths, &source.limits, arrival),
         SourceFormat::Idoc(plan) => idoc_event(plan, &source.limits, arrival),
     }
+}
+
+fn too_large(Shortened { bytes, digest }: &Shortened, limit: u64) -> String {
+    let remedy = match *bytes > limit {
+        true => format!("`max_message` allows {limit}; raise it and have the message sent again"),
+        false => "`max_message` allowed fewer when it came; have it sent again".to_owned(),
+    };
+    format!("{bytes} bytes; {remedy} (kept: its digest sha256:{digest}, its first {KEPT} bytes)")
 }
 
 fn json_event(paths: &EventPaths, limits: &Limits, arrival: &Arrival) -> Decoded {

@@ -53,7 +53,7 @@ fn an_event_that_was_decided_is_forgotten() {
     let path = folder.path().join("in-decision");
     killed(&path, &["a", "b"]);
     let in_decision = InDecision::open(&path).unwrap();
-    drop(in_decision.begin(&[arrival("a")], Timestamp::UNIX_EPOCH));
+    in_decision.begin(&[arrival("a"), arrival("b")], Timestamp::UNIX_EPOCH).decided(1);
     drop(in_decision);
     let in_decision = InDecision::open(&path).unwrap();
     assert_eq!((in_decision.ends(&arrival("a")), in_decision.ends(&arrival("b"))), (0, 1));

@@ -8,6 +8,7 @@
 //! acknowledges what is committed, many at once. A receipt belongs to the session that took it; the
 //! receipts of a lost session do nothing, and the broker delivers those messages again.
 
+mod frames;
 pub mod gate;
 mod message;
 mod session;

@@ -120,7 +120,7 @@ pub(super) async fn open(context: &Context, number: u64) -> Result<Open, Session
     let Amqp { url, tls, expect, .. } = &context.amqp;
     let access = amqp::access(url, tls, expect.as_deref(), &context.base)?;
     let Access { uri, dialer, claim, hello, stamp } = access;
-    let gate = Gate::new(context.amqp.in_flight);
+    let gate = Gate::new(context.amqp.in_flight, context.amqp.max_message);
     let runtime = Runtime::new(GatedRuntime::new(dialer, gate.clone()));
     let properties = ConnectionProperties::default()
         .with_connection_name(format!("waybill {} consuming", context.name).into());
@@ -261,15 +261,27 @@ impl Open {
     }
 
     async fn hand_over(&self, context: &Context, delivery: Delivery) {
-        let (message_id, beside) = message::read(&delivery.properties);
-        let head = beside.head.as_ref().map_or(0, |head| head.size());
-        let hold = self.gate.hold(delivery.data.len() + head);
+        let (mut message_id, mut beside) = message::read(&delivery.properties);
+        let (hold, shortened) = self.gate.claim(delivery.delivery_tag);
+        let mut raw = delivery.data;
+        if let Some(shortened) = shortened {
+            tracing::warn!(
+                source = %context.name,
+                bytes = shortened.bytes,
+                max_message = context.amqp.max_message,
+                "a message is too large: its digest and first bytes are kept"
+            );
+            raw = shortened.text(&raw);
+            message_id.get_or_insert_with(|| shortened.id());
+            // There is no data left that its attributes would describe.
+            beside.head = None;
+        }
         let receipt =
             Receipt { session: self.session.clone(), tag: delivery.delivery_tag, _hold: hold };
         context.metrics.events_received.with_label_values(&[&context.name]).inc();
         let arrival = Arrival {
             source: context.name.clone(),
-            raw: delivery.data.into(),
+            raw: raw.into(),
             message_id,
             received: (context.clock)(),
             position: None,

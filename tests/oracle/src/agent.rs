@@ -100,6 +100,11 @@ impl Agent {
         metrics::get(self.http, path).ok().map(|(status, _)| status)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Its metrics.
     pub fn metrics(&self) -> Result<Metrics> {
         Metrics::scrape(self.http)

@@ -8,13 +8,14 @@
 //! [`publisher`] on one side of the agent, [`consumer`] (files) and [`subscriber`] (messages) on the
 //! other, each as a [`receiver`]; [`service`], a web service that fails on purpose, and [`doubt`], the
 //! person who is asked when it is not known what it took; [`evidence`] and [`judge`];
-//! [`site`], [`agent`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
+//! [`site`], [`agent`], its [`cgroup`] and [`broker`], what runs; [`run`], one run from start to judgement; then the
 //! proofs: [`prove`], [`crash`], [`large`], [`reload`], [`flood`], [`faults`], [`weather`], [`web`], and [`bare`] and
 //! [`load`], the loops to compare with.
 
 pub mod agent;
 pub mod bare;
 pub mod broker;
+pub mod cgroup;
 pub mod consumer;
 pub mod crash;
 pub mod doubt;

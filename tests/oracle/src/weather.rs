@@ -2,6 +2,7 @@
 //! judgement: whatever happened, every promise holds in the end.
 
 mod broker;
+mod burst;
 mod cost;
 mod disk;
 mod poison;
@@ -39,6 +40,8 @@ pub enum Scenario {
     QueueDeleted,
     /// An event of 5 MiB beside small ones.
     BigEvent,
+    /// A queue full of the largest messages, and one that is too large.
+    Burst,
     /// The disk fills up, and is freed again.
     DiskFull,
     /// Events with very many items among small ones.
@@ -49,11 +52,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::BrokerAbsent,
         Self::WrongPassword,
         Self::QueueDeleted,
         Self::BigEvent,
+        Self::Burst,
         Self::DiskFull,
         Self::CostlyEvent,
         Self::PoisonEvent,
@@ -66,6 +70,7 @@ impl Scenario {
             Self::WrongPassword => "wrong-password",
             Self::QueueDeleted => "queue-deleted",
             Self::BigEvent => "big-event",
+            Self::Burst => "burst",
             Self::DiskFull => "disk-full",
             Self::CostlyEvent => "costly-event",
             Self::PoisonEvent => "poison-event",
@@ -161,6 +166,7 @@ pub async fn weather(scenario: Scenario, agent: &Path) -> Result<Report> {
         Scenario::WrongPassword => broker::wrong_password(agent).await,
         Scenario::QueueDeleted => broker::queue_deleted(agent).await,
         Scenario::BigEvent => size::big_event(agent).await,
+        Scenario::Burst => burst::burst(agent).await,
         Scenario::DiskFull => disk::full(agent).await,
         Scenario::CostlyEvent => cost::costly_event(agent).await,
         Scenario::PoisonEvent => poison::poison_event(agent).await,

@@ -19,9 +19,9 @@ const EVENTS: usize = 1000;
 const EVERY: usize = 250;
 /// The big ones.
 const BIG: usize = 5 << 20;
-/// What the agent may hold at most: its in-flight bound of 32 MiB, one big event in a few copies,
+/// What the agent may hold at most: its in-flight bound of 16 MiB, one big event in a few copies,
 /// and itself.
-const BOUND_KIB: u64 = 128 << 10;
+const BOUND_KIB: u64 = 96 << 10;
 
 pub(super) async fn big_event(agent: &Path) -> Result<Report> {
     let mut report = Report::new(Scenario::BigEvent);
