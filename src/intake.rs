@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::adopt::AdoptError;
 pub use self::again::{Again, Reprocessed};
-pub use self::in_decision::{ALONE, GIVEN_UP, InDecision};
+pub use self::in_decision::{ALONE, Deciding, GIVEN_UP, InDecision};
 pub use self::inbox::{Inbox, Pace, Waiting};
 use crate::dispatch::feed::Feeds;
 use crate::event::{Arrival, Decision, Verdict};

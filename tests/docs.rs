@@ -237,3 +237,31 @@ fn a_dead_link_is_found() {
     assert!(!leads(&page, "docs/configuration.md#nobody"));
     assert!(!leads(&page, "docs/nothing.md"));
 }
+
+// --- security ---------------------------------------------------------------------------------
+
+/// The last cell of each row of the tables in `docs/security.md`.
+fn tests_of_attempts() -> Vec<String> {
+    let page = text("docs/security.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| attempt"));
+    rows.map(|row| row.trim_end_matches(" |").rsplit(" | ").next().unwrap().to_owned()).collect()
+}
+
+fn text_or_none(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap_or_default()
+}
+
+#[test]
+fn every_attempt_of_the_security_page_names_a_test_that_exists() {
+    let cells = tests_of_attempts();
+    assert!(cells.len() > 80, "the scanner finds too few: {}", cells.len());
+    for cell in cells {
+        for name in cell.split(", ").filter(|name| !name.starts_with('`') && *name != "by hand") {
+            let (path, test) = name.split_once("::").unwrap_or((name, ""));
+            let (path, text) = (root().join(path), text_or_none(path));
+            assert!(path.exists(), "docs/security.md names {}", path.display());
+            let found = test.is_empty() || text.contains(&format!("fn {test}("));
+            assert!(found, "docs/security.md names {test} in {}", path.display());
+        }
+    }
+}

@@ -326,8 +326,8 @@ mod tests {
     use crate::config::load;
     use crate::journal::Options;
 
-    #[test]
-    fn a_journal_that_takes_no_events_is_not_ready_whatever_room_there_is() {
+    /// The health of an agent without sources and targets, at the start of time, and its folder.
+    fn health() -> (Health, tempfile::TempDir) {
         let home = tempfile::tempdir().unwrap();
         let file = home.path().join("waybill.yaml");
         let text = "version: 1\nagent: { name: a, instance: \"001\", data_dir: data }\n\
@@ -347,6 +347,12 @@ mod tests {
             in_decision: InDecision::default(),
             clock: now,
         };
+        (health, home)
+    }
+
+    #[test]
+    fn a_journal_that_takes_no_events_is_not_ready_whatever_room_there_is() {
+        let (health, _home) = health();
         assert_eq!(health.readiness(Asker::Anybody).status, StatusCode::OK);
         health.metrics.reasons.set(
             intake::JOURNAL,
@@ -357,6 +363,19 @@ mod tests {
         assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
         assert!(said.contains("takes no events: it is locked\""), "{said}");
         health.metrics.reasons.clear(intake::JOURNAL);
+        assert_eq!(health.readiness(Asker::Anybody).status, StatusCode::OK);
+    }
+
+    #[test]
+    fn a_batch_that_stays_in_decision_makes_the_agent_unready_until_it_is_decided() {
+        let (mut health, _home) = health();
+        health.clock = || Timestamp::from_second(42).unwrap();
+        let deciding = health.in_decision.begin(&[], Timestamp::UNIX_EPOCH);
+        let answer = health.readiness(Asker::Anybody);
+        let said = String::from_utf8_lossy(&answer.body).into_owned();
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(said.contains("a batch of events has been in decision for 42 s"), "{said}");
+        drop(deciding);
         assert_eq!(health.readiness(Asker::Anybody).status, StatusCode::OK);
     }
 }

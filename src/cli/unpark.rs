@@ -4,7 +4,6 @@
 //! is parked while this works stays parked.
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -188,24 +187,23 @@ struct Progress {
 
 impl Progress {
     fn of(total: usize, json: bool) -> Self {
-        Self { total, is_on: !json && io::stderr().is_terminal(), shown: false }
+        Self { total, is_on: !json && Output::errors().is_terminal(), shown: false }
     }
 
     fn show(&mut self, left: usize) {
-        self.write(&format!("\r{} of {} keys", self.total - left, self.total));
+        self.write(&format!("{} of {} keys", self.total - left, self.total));
         self.shown = true;
     }
 
     fn end(&mut self) {
         if self.shown {
-            self.write("\r\x1b[K");
+            self.write("");
         }
     }
 
     /// A screen that cannot be written to does not stop the work.
     fn write(&mut self, text: &str) {
-        let mut screen = io::stderr();
-        if self.is_on && screen.write_all(text.as_bytes()).and_then(|()| screen.flush()).is_err() {
+        if self.is_on && Output::errors().progress(text).is_err() {
             self.is_on = false;
         }
     }

@@ -101,7 +101,7 @@ impl InDecision {
     }
 
     /// Notes that these are being decided, until the answer is dropped.
-    pub(super) fn begin(&self, arrivals: &[Arrival], now: Timestamp) -> Deciding {
+    pub fn begin(&self, arrivals: &[Arrival], now: Timestamp) -> Deciding {
         let events: Vec<_> = arrivals.iter().map(fingerprint).collect();
         let mut state = self.state();
         state.since = Some(now);
@@ -116,7 +116,7 @@ impl InDecision {
 
 /// Events in decision, until it is dropped; a panic is an unclean end.
 #[derive(Debug)]
-pub(super) struct Deciding {
+pub struct Deciding {
     of: InDecision,
     events: Vec<Fingerprint>,
     /// How many of them, from the first, were decided.
@@ -125,7 +125,7 @@ pub(super) struct Deciding {
 
 impl Deciding {
     /// The first `count` of them were decided, and are no danger.
-    pub(super) fn decided(mut self, count: usize) {
+    pub fn decided(mut self, count: usize) {
         self.decided = count;
     }
 }

@@ -132,11 +132,16 @@ impl State {
         self.ready.push_back(Part::Group(group.level.finish(end)));
     }
 
+    /// Where a trailer is missing: behind what was read last.
+    fn end_place(&self, tag: &str) -> Place {
+        Place { offset: self.end, path: tag.to_owned(), ..Place::default() }
+    }
+
     /// Ends a group whose trailer did not come.
     pub(super) fn close_group(&mut self) {
         self.close_message();
         if let Some(mut group) = self.group.take() {
-            let place = Place { path: "UNE".to_owned(), ..group.level.start.clone() };
+            let place = self.end_place("UNE");
             group.level.report(rules::MISSING_TRAILER, &place, "no UNE ends the group");
             let end = self.end;
             self.finish_group(group, end);
@@ -145,9 +150,10 @@ impl State {
 
     /// Ends a message whose trailer did not come.
     pub(super) fn close_message(&mut self) {
+        self.is_headless = false;
         self.object = None;
         if let Some(mut level) = self.message.take() {
-            let place = Place { path: "UNT".to_owned(), ..level.start.clone() };
+            let place = self.end_place("UNT");
             level.report(rules::MISSING_MESSAGE_TRAILER, &place, "no UNT ends the message");
             let end = self.end;
             self.ready.push_back(Part::Message(level.finish(end)));
@@ -159,7 +165,7 @@ impl State {
         self.close_group();
         if let Some(mut interchange) = self.interchange.take() {
             if !interchange.is_implicit {
-                let place = Place { path: "UNZ".to_owned(), ..interchange.level.start.clone() };
+                let place = self.end_place("UNZ");
                 let message = "no UNZ ends the interchange";
                 interchange.level.report(rules::MISSING_TRAILER, &place, message);
             }

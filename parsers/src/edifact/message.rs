@@ -79,8 +79,12 @@ impl State {
         self.count += 1;
         self.end = end_of(&segment);
         let Some(level) = &mut self.message else {
-            let message = "a segment outside of a message; skipped";
-            self.report_here(&segment, rules::OUTSIDE_MESSAGE, message);
+            // Once for all segments that lack the same header.
+            if !std::mem::replace(&mut self.is_headless, true) {
+                let message = "a segment outside of a message: is UNH missing in front of it? All up \
+                               to the next UNT or UNH are skipped";
+                self.report_here(&segment, rules::OUTSIDE_MESSAGE, message);
+            }
             return Ok(());
         };
         level.count += 1;
@@ -141,6 +145,9 @@ impl State {
     /// UNT.
     fn end_message(&mut self, segment: Segment<'_>) -> Result<(), FrameError> {
         if self.message.is_none() {
+            if std::mem::take(&mut self.is_headless) {
+                return Ok(());
+            }
             let message = "UNT without UNH; skipped";
             self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
             return Ok(());

@@ -59,6 +59,8 @@ pub(super) struct State {
     pub(super) end: u64,
     /// Problems before the first segment of an interchange.
     pub(super) early: Vec<(Rule, Place, &'static str)>,
+    /// Whether segments of a message are skipped whose header is missing.
+    pub(super) is_headless: bool,
     /// How big the message before was, for room in advance.
     pub(super) room: Room,
 }
@@ -101,6 +103,7 @@ impl<R: Read> Reader<R> {
             count: 0,
             end: 0,
             early: Vec::new(),
+            is_headless: false,
             room: Room::default(),
         };
         Self { segments, state, is_ended: false }

@@ -135,10 +135,16 @@ impl State {
         self.finish_interchange(interchange);
     }
 
+    /// Where a trailer is missing: behind what was read last.
+    fn end_place(&self, tag: &str) -> Place {
+        Place { offset: self.end, path: tag.to_owned(), ..Place::default() }
+    }
+
     /// Ends a set whose trailer did not come.
     pub(super) fn close_set(&mut self) {
+        self.is_headless = false;
         if let Some(mut level) = self.set.take() {
-            let place = Place { path: "SE".to_owned(), ..level.start.clone() };
+            let place = self.end_place("SE");
             level.report(rules::MISSING_SET_TRAILER, &place, "no SE ends the set");
             self.ready.push_back(Part::Message(level.finish(self.end)));
         }
@@ -148,7 +154,7 @@ impl State {
     pub(super) fn close_group(&mut self) {
         self.close_set();
         if let Some(mut group) = self.group.take() {
-            let place = Place { path: "GE".to_owned(), ..group.level.start.clone() };
+            let place = self.end_place("GE");
             group.level.report(rules::MISSING_TRAILER, &place, "no GE ends the group");
             self.finish_group(group, self.end);
         }
@@ -159,7 +165,7 @@ impl State {
         self.close_group();
         if let Some(mut interchange) = self.interchange.take() {
             if !interchange.is_implicit {
-                let place = Place { path: "IEA".to_owned(), ..interchange.level.start.clone() };
+                let place = self.end_place("IEA");
                 let message = "no IEA ends the interchange";
                 interchange.level.report(rules::MISSING_TRAILER, &place, message);
             }

@@ -51,6 +51,8 @@ pub(super) struct State {
     /// Where the segment read last ends.
     pub(super) end: u64,
     pub(super) early: Vec<(Rule, Place, &'static str)>,
+    /// Whether segments of a set are skipped whose header is missing.
+    pub(super) is_headless: bool,
     /// How big the set before was, for room in advance.
     pub(super) room: Room,
 }
@@ -111,6 +113,7 @@ impl<R: Read> Reader<R> {
             count: 0,
             end: 0,
             early: Vec::new(),
+            is_headless: false,
             room: Room::default(),
         };
         Self { segments, state, is_begun: false, is_ended: false }

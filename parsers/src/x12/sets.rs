@@ -102,7 +102,12 @@ impl State {
         self.count += 1;
         self.end = end_of(&segment);
         let Some(level) = &mut self.set else {
-            self.report_here(&segment, rules::OUTSIDE_SET, "a segment outside of a set; skipped");
+            // Once for all segments that lack the same header.
+            if !std::mem::replace(&mut self.is_headless, true) {
+                let message = "a segment outside of a set: is ST missing in front of it? All up to \
+                               the next SE or ST are skipped";
+                self.report_here(&segment, rules::OUTSIDE_SET, message);
+            }
             return Ok(());
         };
         level.count += 1;
@@ -166,8 +171,10 @@ impl State {
         if self.set.is_none() {
             self.count += 1;
             self.end = end_of(&segment);
-            let message = "SE without ST; skipped";
-            self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
+            if !std::mem::take(&mut self.is_headless) {
+                let message = "SE without ST; skipped";
+                self.report_here(&segment, rules::UNEXPECTED_TRAILER, message);
+            }
             return Ok(Then::Continue);
         }
         self.take(segment, CHARSET)?;

@@ -162,7 +162,7 @@ mod tests {
         tap.read_to_string(&mut text).unwrap();
         let excerpt = seen.excerpt(10).unwrap();
         assert_eq!((excerpt.line, excerpt.column, excerpt.caret), (2, 5, 4));
-        assert_eq!(excerpt.text, "twö and\u{fffd}more");
+        assert_eq!(excerpt.text, "twö and\\tmore");
         assert_eq!(seen.excerpt(text.len() as u64).unwrap().text, "three");
         assert_eq!(seen.excerpt(999), None);
     }
