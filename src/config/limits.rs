@@ -21,13 +21,13 @@ pub struct Limits {
 
 impl Default for Limits {
     /// A node has 24 bytes, so a document of a million has 24 MB beside its text. A hundred million
-    /// steps take about half a second. A document that is made takes about four times its bytes while
+    /// steps take about half a second. A document that is made takes about three times its bytes while
     /// it is written and recorded.
     fn default() -> Self {
         Self {
             nodes: 1_000_000,
             steps: 100_000_000,
-            document: 16 << 20,
+            document: 32 << 20,
             decision: Duration::from_secs(10),
         }
     }
