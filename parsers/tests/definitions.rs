@@ -237,11 +237,19 @@ const CODES_1996: &str = "1.   Code lists
 
         1 Order number
              That of an order.
-+      AK Vehicle identification number, of which the name goes on
++      20 Contract number
+             That of a contract.
++  AK     Vehicle identification number, of which the name goes on
           in the next line
              That of a vehicle.
-       X  Free of
+#| BJ     Serial shipping container code
+             Two signs.
++  A      Free-form long description
+             A letter behind its sign.
+   X      Free of
              It looks like a sign.
+X  XX     Withdrawn
+             A value of signs behind a sign.
 ";
 
 const CODES_2021: &str = "1.   Code list UNCL
@@ -260,12 +268,24 @@ const CODES_2021: &str = "1.   Code list UNCL
      1     Order number
               That of an order.
 
++    20    Contract number
+              That of a contract.
+
 +    AK    Vehicle identification number, of which the name goes on
            in the next line
               That of a vehicle.
 
+#|   BJ    Serial shipping container code
+              Two signs.
+
++    A     Free-form long description
+              A letter behind its sign.
+
      X     Free of
               It looks like a sign.
+
+X    XX    Withdrawn
+              A value of signs behind a sign.
 ";
 
 /// Box drawings as code page 437 has them.
@@ -338,7 +358,9 @@ fn elements_have_their_form_and_their_values() {
         assert_eq!((element.class, element.min, element.max), (Class::Any, 1, 3));
         let values: Vec<_> = element.codes.iter().map(|(v, t)| format!("{v}={t}")).collect();
         let vin = "AK=Vehicle identification number, of which the name goes on in the next line";
-        assert_eq!(values, ["1=Order number", vin, "X=Free of"]);
+        let others = ["BJ=Serial shipping container code", "X=Free of", "XX=Withdrawn"];
+        let first = ["1=Order number", "20=Contract number", "A=Free-form long description", vin];
+        assert_eq!(values, [first.as_slice(), &others].concat());
         let date = &definition.elements["2380"];
         assert_eq!((date.class, date.min, date.max), (Class::Number, 8, 8));
         assert_eq!(definition.segment_text("BGM"), "Beginning of message");

@@ -11,8 +11,9 @@ const LAST_VALUE_COLUMN: usize = 8;
 /// The rest of a value's name is indented by less than this; its explanation by more.
 const FIRST_TEXT_COLUMN: usize = 13;
 
-/// Signs of change stand in these columns.
-const MARGIN: usize = 5;
+/// Signs of change stand in these columns, and no value does: up to D.98A values begin in the fourth,
+/// later in the sixth. A letter there is a value, also an X.
+const MARGIN: usize = 3;
 
 /// Reads a code list. An element that the directory does not have gets the form of the list.
 pub(super) fn read(text: &str, definition: &mut Definition, faults: &mut Faults<'_>) {
