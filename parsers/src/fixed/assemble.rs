@@ -9,7 +9,7 @@ use crate::fixed::index::Index;
 use crate::fixed::nest::{Nest, Open};
 use crate::fixed::read::ReadOptions;
 use crate::fixed::types::Known;
-use crate::fixed::{counted, record_length};
+use crate::fixed::{counted, is_filled, is_foreign, record_length};
 use crate::idoc::check;
 use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
@@ -188,8 +188,7 @@ impl<'l> Assembly<'l> {
         let length = record_length(&kind.schema);
         let characters = columns.characters();
         if characters < length {
-            let message = format!("{characters} characters, but a record has {length}");
-            self.problem(Severity::Warning, "short-record", "", message);
+            self.short(kind, (id, text), (characters, length));
         }
         let children = kind.schema.element(id).children();
         let is_packed = self.is_packed;
@@ -211,6 +210,36 @@ impl<'l> Assembly<'l> {
         if !rest.is_empty() {
             self.builder.put(Kind::Field, "DATA", rest, self.offset(0));
         }
+    }
+
+    /// Reports a record of too few characters. One whose blanks at the end were trimmed is read; in
+    /// any other one characters are missing somewhere, and all columns behind them are wrong.
+    fn short(
+        &mut self,
+        kind: &Index,
+        (id, text): (ElementId, &str),
+        (characters, length): (usize, usize),
+    ) {
+        let message = format!("{characters} characters, but a record has {length}");
+        let (mut start, schema) = (0, &kind.schema);
+        let fields = schema.element(id).children().iter().map(|id| schema.element(*id));
+        let cut = fields.filter(|field| field.kind == Kind::Field).find(|field| {
+            let begin = start;
+            start += field.length.unwrap_or(0) as usize;
+            begin < characters && characters < start && is_filled(field)
+        });
+        let (severity, message) = match cut {
+            _ if text.ends_with(' ') => {
+                let why = "it ends with blanks, so none were trimmed: its columns are not certain";
+                (Severity::Error, format!("{message}; {why}"))
+            }
+            Some(field) => {
+                let name = &field.name;
+                (Severity::Error, format!("{message}; it ends inside of the number {name}"))
+            }
+            None => (Severity::Warning, message),
+        };
+        self.problem(severity, "short-record", "", message);
     }
 
     fn field(&mut self, field: &Element, columns: &mut Columns<'_>) {
@@ -239,6 +268,8 @@ impl<'l> Assembly<'l> {
         if let Some(severity) = self.options.values
             && let Some(fault) = check::value(field, value)
         {
+            // What belongs to another field is no oddity of this one.
+            let severity = if is_foreign(field, value) { Severity::Error } else { severity };
             self.problem(severity, fault.code, &field.name, fault.message);
         }
         if let (Some(record), Ok(count)) = (counted(field), value.trim_start().parse()) {

@@ -28,7 +28,8 @@
 //!   indentation. With the word `any` after the occurrences it stands for every record that no
 //!   other one stands for: a file of rows without record types.
 //! - `field`: name, characters, and optionally `digits` (filled with zeros from the left),
-//!   `decimal`, `date`, `time`, and `required`.
+//!   `decimal`, `date` (`YYYYMMDD`, of six characters `YYMMDD`), `time` (`HHMMSS`, of four `HHMM`),
+//!   and `required`.
 //! - `value`: one allowed value of the field above.
 //! - A field `COUNT_200` holds how many records 200 there are; it is checked, and filled where a
 //!   document does not give it.
@@ -54,7 +55,7 @@ pub use read::{ReadOptions, Reader};
 pub use types::Types;
 pub use write::{Newline, WriteOptions, write};
 
-use crate::schema::{Element, Schema};
+use crate::schema::{DataType, Element, Schema};
 
 /// How a field begins that counts records.
 const COUNT: &str = "COUNT_";
@@ -67,4 +68,14 @@ pub(crate) fn record_length(schema: &Schema) -> usize {
 /// The record type that a field counts.
 fn counted(field: &Element) -> Option<&str> {
     field.name.strip_prefix(COUNT).filter(|name| !name.is_empty())
+}
+
+/// Whether a field is filled with digits over its whole length.
+fn is_filled(field: &Element) -> bool {
+    matches!(field.data, DataType::Digits | DataType::Date | DataType::Time)
+}
+
+/// Whether a value of such a field has characters that belong to another one.
+fn is_foreign(field: &Element, value: &str) -> bool {
+    is_filled(field) && value.bytes().any(|byte| !byte.is_ascii_digit() && byte != b' ')
 }

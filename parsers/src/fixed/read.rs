@@ -29,13 +29,15 @@ pub struct ReadOptions {
 /// | problem | severity | when |
 /// |---|---|---|
 /// | `unknown-record` | error | the type does not declare it; kept with a field `DATA` |
-/// | `short-record` | warning | less characters than declared; the others count as blanks |
+/// | `short-record` | warning | less characters than declared, as where blanks at the end were trimmed |
+/// | `short-record` | error | ... but it ends with a blank, or inside of a number: its columns are not certain |
 /// | `too-long` | error | more than declared; a warning where they are blank |
 /// | `missing-record`, `missing-parent` | error | a mandatory record, the parent of a record |
 /// | `too-many-records`, `wrong-order` | error | more or earlier than declared |
 /// | `wrong-count` | error | a field `COUNT_...` is not the number of records |
 /// | `control-character` | error | in a field |
 /// | `invalid-text` | error | not in its encoding; decoded as ISO 8859-1 |
+/// | `not-digits`, `not-a-date`, `not-a-time` | error | another character than digits and blanks, where values are checked |
 /// | `missing-field`, `not-digits`, `not-a-number`, `unknown-value`, ... | as chosen | see [`ReadOptions::values`] |
 #[derive(Debug)]
 pub struct Reader<R> {

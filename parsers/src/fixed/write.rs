@@ -2,10 +2,10 @@
 
 use crate::document::{Document, Fields, Kind, Node};
 use crate::encoding::Encoding;
-use crate::fixed::{counted, record_length};
+use crate::fixed::{counted, is_filled, is_foreign, record_length};
 use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
-use crate::schema::{DataType, Element, ElementId, Schema, nearest};
+use crate::schema::{Element, ElementId, Schema, nearest};
 
 /// What stands after each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -37,7 +37,7 @@ pub struct WriteOptions {
 ///
 /// Every problem, all of them errors; `out` is then as it was. Codes: `missing-record`,
 /// `too-many-records`, `unknown-record`, `wrong-order`, `unknown-field`, `duplicate-field`,
-/// `missing-field`, `wrong-count`, `too-long`, `control-character`, `not-encodable`.
+/// `missing-field`, `wrong-count`, `too-long`, `control-character`, `not-encodable`, `not-digits`.
 pub fn write(
     document: &Document,
     schema: &Schema,
@@ -272,6 +272,9 @@ impl<'a> Writer<'a> {
             let message = format!("{characters} characters, but the field has {length}");
             return self.problem("too-long", &field.name, message);
         }
+        if is_foreign(field, value) {
+            return self.problem("not-digits", &field.name, "digits only expected");
+        }
         if value.is_empty() {
             if field.min > 0 {
                 self.problem("missing-field", &field.name, "required, but not given");
@@ -279,7 +282,7 @@ impl<'a> Writer<'a> {
             return self.pad(length);
         }
         let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-        if field.data == DataType::Digits && is_number {
+        if is_filled(field) && is_number {
             self.text.extend(std::iter::repeat_n('0', length - characters));
             self.text += value;
         } else {

@@ -21,8 +21,18 @@ pub(crate) fn value(field: &Element, text: &str) -> Option<Fault> {
         DataType::Decimal if !is_number(text) => {
             ("not-a-number", "a number expected, such as 12.50 or 12.50-".to_owned())
         }
-        DataType::Date if !is_date(text) => ("not-a-date", "YYYYMMDD expected".to_owned()),
-        DataType::Time if !is_time(text) => ("not-a-time", "HHMMSS expected".to_owned()),
+        DataType::Date if field.length == Some(6) && !is_short_date(text) => {
+            ("not-a-date", "YYMMDD expected".to_owned())
+        }
+        DataType::Date if field.length != Some(6) && !is_date(text) => {
+            ("not-a-date", "YYYYMMDD expected".to_owned())
+        }
+        DataType::Time if field.length == Some(4) && !is_short_time(text) => {
+            ("not-a-time", "HHMM expected".to_owned())
+        }
+        DataType::Time if field.length != Some(4) && !is_time(text) => {
+            ("not-a-time", "HHMMSS expected".to_owned())
+        }
         DataType::Bool if text != "X" => ("not-a-flag", "X or blank expected".to_owned()),
         _ if !field.codes.is_empty() && !field.codes.iter().any(|(code, _)| code == text) => {
             ("unknown-value", format!("none of the {} values of the field", field.codes.len()))
@@ -67,6 +77,16 @@ fn is_date(text: &str) -> bool {
         _ => 0,
     };
     (1..=days).contains(&day)
+}
+
+/// `YYMMDD`, as records of VDA have it. The century is not said; 00 is a leap year of this one.
+fn is_short_date(text: &str) -> bool {
+    text == "000000" || text.len() == 6 && is_date(&format!("20{text}"))
+}
+
+/// `HHMM`.
+fn is_short_time(text: &str) -> bool {
+    text.len() == 4 && is_time(&format!("{text}00"))
 }
 
 /// SAP knows 240000 as the end of a day.
@@ -121,6 +141,26 @@ mod tests {
             ["20260229", "19000229", "20261301", "2026022", "20260100", "2026-1-1", "202601011"]
         {
             assert_eq!(code(DataType::Date, bad), "not-a-date", "{bad}");
+        }
+    }
+
+    #[test]
+    fn six_characters_of_a_date_and_four_of_a_time_have_no_century_and_no_seconds() {
+        let code = |data, length, text: &str| {
+            let length = Some(length);
+            let field = Element { data, length, ..Element::new(Kind::Field, "F") };
+            value(&field, text).map_or("", |fault| fault.code)
+        };
+        for good in ["260228", "240229", "000000", "000229"] {
+            assert_eq!(code(DataType::Date, 6, good), "", "{good}");
+        }
+        for bad in ["260229", "261301", "20260228", "26022", "222222", "2602 8"] {
+            assert_eq!(code(DataType::Date, 6, bad), "not-a-date", "{bad}");
+        }
+        assert_eq!(code(DataType::Time, 4, "2359"), "");
+        assert_eq!(code(DataType::Time, 4, "2400"), "");
+        for bad in ["2401", "1260", "120000", "12 0"] {
+            assert_eq!(code(DataType::Time, 4, bad), "not-a-time", "{bad}");
         }
     }
 

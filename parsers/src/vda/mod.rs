@@ -8,8 +8,9 @@
 //! - Each record has a version of its own; real files mix them, so they are not compared.
 //! - Numbers are digits, filled with zeros from the left. Some have implied decimals; which, is
 //!   not marked in the definitions, because it could not be verified.
-//! - Dates are `YYMMDD`. In the schedules of 4905 some values are not dates but signs
-//!   (`000000`, `222222`, `333333`, `444444`, `555555`), so dates are not checked as such.
+//! - Dates are `YYMMDD` and times `HHMM`; `000000` is no date. In the schedules of 4905 (513, 514)
+//!   some values are not dates but signs (`222222`, `333333`, `444444`, `555555`), so those are
+//!   digits only.
 //!
 //! Field lengths and positions are those of the guidelines; each record adds up to 128 characters.
 //!
