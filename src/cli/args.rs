@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 
-pub(super) use documents::{Ack, AckKind, Convert, Import, ImportCommand, Show, WithDefinitions};
+pub(super) use documents::{
+    Ack, AckKind, Convert, Import, ImportCommand, ImportIdoc, Show, WithDefinitions,
+};
 pub(super) use parked::Unpark;
 
 /// A sidecar between a vehicle management system and SAP.
@@ -25,6 +27,7 @@ pub(super) use parked::Unpark;
   waybill show orders.edi               a file of any format with names, meanings and problems
   waybill convert --to json orders.edi  an EDIFACT file as JSON, a message a line
   waybill ack orders.edi                the CONTRL, 997, 999 or TA1 that answers a file
+  waybill import idoc --to schemas ORDERS05.txt  an IDoc type as SAP exports it
   waybill trail WBL1A2B37T4000017       everything about a VIN, DOCNUM, file name or event id
   waybill deliveries list --state dead  what SAP did not get
   waybill deliveries release 4711 --why 'share is mounted again'
@@ -96,7 +99,7 @@ pub(super) enum Command {
                             --kind 999 --seen-in received.txt --control-number 4711 claims.x12"
     )]
     Ack(Ack),
-    /// Compile definitions of messages from what others publish, for `show`, `convert` and `ack`.
+    /// Compile definitions of messages and IDoc types from what others publish.
     Import(Import),
     /// Show everything about a VIN, claim, DOCNUM, file name or event id.
     Trail(Trail),

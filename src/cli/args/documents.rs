@@ -166,6 +166,27 @@ pub(in crate::cli) enum ImportCommand {
     /// An X12 release as JSON; docs/formats/definitions.md has the layout.
     #[command(after_help = "Example: waybill import x12 00401.json 00401_versions.json")]
     X12(ImportX12),
+    /// IDoc types as SAP exports them: parser export or XSD of WE60, or IDOCTYPE_READ_COMPLETE as JSON.
+    #[command(
+        after_help = "What a file is, its first character says. Each type becomes a file                             <TYPE>.idoc, or <EXTENSION>.idoc, in the folder of --to. A folder                             that `schemas:` of the configuration names is read by the agent,                             `show` and `convert`. A file with nothing but a record section is                             compared with the records that are built in. The code is 1 where a                             file was not imported; the others were.\n\nExamples:\n  waybill import                             idoc --to schemas/idoc ORDERS05.txt\n  waybill import idoc --to \
+                            schemas/idoc --json exports.zip | jq .problems\n  waybill show \
+                            --schemas schemas/idoc orders.idoc"
+    )]
+    Idoc(ImportIdoc),
+}
+
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct ImportIdoc {
+    /// The exports, a type each; a zip stands for the files in it.
+    #[arg(required = true)]
+    pub(in crate::cli) files: Vec<PathBuf>,
+    /// The folder for definitions, such as one that `schemas:` names. A definition of the same name
+    /// is replaced.
+    #[arg(long, value_name = "DIR")]
+    pub(in crate::cli) to: PathBuf,
+    /// One JSON object a file.
+    #[arg(long)]
+    pub(in crate::cli) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,7 @@
 //! `waybill import`: definitions from what others publish, compiled on this machine.
 
 mod archive;
+mod idoc;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -61,6 +62,7 @@ pub(super) fn import(
             (entries(std::slice::from_ref(&it.archive))?, &it.to, it.json, edifact)
         }
         ImportCommand::X12(it) => (entries(&it.files)?, &it.to, it.json, x12),
+        ImportCommand::Idoc(it) => return idoc::import(it, out),
     };
     let files: Vec<_> =
         entries.iter().map(|entry| SourceFile { name: &entry.name, bytes: &entry.bytes }).collect();
