@@ -25,7 +25,19 @@ impl Reading {
     pub fn is_refused(&self) -> bool {
         self.problems.iter().any(|problem| problem.severity == Severity::Error)
     }
+
+    /// Whether the input ended before the document did, as far as this can be told: a file that is
+    /// read while it is written. Reading it again later may give a document without this problem.
+    ///
+    /// Told by readers of flat IDocs and of fixed-length records; those of other formats give a
+    /// [`FrameError`] or report the missing trailer.
+    pub fn is_incomplete(&self) -> bool {
+        self.problems.iter().any(|problem| problem.code == INCOMPLETE)
+    }
 }
+
+/// The code of the problem that makes a reading incomplete.
+pub(crate) const INCOMPLETE: &str = "incomplete";
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -12,7 +12,7 @@ use crate::fixed::types::Known;
 use crate::fixed::{counted, is_filled, is_foreign, record_length};
 use crate::idoc::check;
 use crate::path::append_name;
-use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
+use crate::reading::{FrameError, INCOMPLETE, Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId};
 
 pub(super) struct Assembly<'l> {
@@ -326,6 +326,17 @@ impl<'l> Assembly<'l> {
             let place = Place { path, ..place.clone() };
             Problem { severity, code, message: message.into(), place }
         });
+    }
+
+    /// Reports a document that the end of the input has cut short. What stands outside of documents
+    /// has no end.
+    pub(super) fn check_end(&mut self) {
+        let kind = Arc::clone(&self.kind);
+        let has_begun = self.counts.iter().any(|count| *count > 0);
+        if let Some(due) = self.nest.due(&kind.index).filter(|_| has_begun) {
+            let message = format!("the input ends before the mandatory record {}", due.name);
+            self.problem(Severity::Error, INCOMPLETE, "", message);
+        }
     }
 
     pub(super) fn finish(mut self, room: &mut Room) -> (Document, Vec<Problem>) {

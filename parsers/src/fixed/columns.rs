@@ -54,6 +54,11 @@ impl<'a> Columns<'a> {
         trim_end(self.text)
     }
 
+    /// The last character is a blank.
+    pub(crate) fn ends_blank(self) -> bool {
+        self.blanks > 0 || self.text.ends_with(' ')
+    }
+
     /// Nothing but blanks is left.
     pub(crate) fn is_empty(self) -> bool {
         self.text.is_empty()

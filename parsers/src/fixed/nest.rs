@@ -119,6 +119,16 @@ impl Nest {
         best.map(|(_, depth, id)| (depth, id))
     }
 
+    /// The first mandatory segment that has not come, and still could below what is open.
+    pub(crate) fn due<'k>(&self, kind: &'k Index) -> Option<&'k Element> {
+        self.open.iter().rev().find_map(|open| {
+            let ahead = kind.required(open.id).iter().filter(|(at, _)| *at >= open.furthest);
+            let mut counted =
+                ahead.map(|(at, id)| (kind.schema.element(*id), self.count(open, *at)));
+            counted.find(|(element, count)| *count < u64::from(element.min)).map(|(it, _)| it)
+        })
+    }
+
     fn count(&self, open: &Open, position: u32) -> u64 {
         self.counts.get(open.counts + position as usize).copied().unwrap_or(0)
     }

@@ -33,6 +33,7 @@ pub struct ReadOptions {
 /// | `short-record` | error | ... but it ends with a blank, or inside of a number: its columns are not certain |
 /// | `too-long` | error | more than declared; a warning where they are blank |
 /// | `missing-record`, `missing-parent` | error | a mandatory record, the parent of a record |
+/// | `incomplete` | error | the input ends before a mandatory record that could still come; see [`Reading::is_incomplete`] |
 /// | `too-many-records`, `wrong-order` | error | more or earlier than declared |
 /// | `wrong-count` | error | a field `COUNT_...` is not the number of records |
 /// | `control-character` | error | in a field |
@@ -98,6 +99,7 @@ impl<R: BufRead> Reader<R> {
             // What follows a trailer is not of this document, whatever it is.
             let ends = is(&kind.last, &self.records);
             if !self.records.next()? {
+                assembly.check_end();
                 break;
             }
             if ends || is(&kind.first, &self.records) {

@@ -2,6 +2,7 @@
 
 use crate::document::{Document, Fields, Kind, Node};
 use crate::encoding::Encoding;
+use crate::fixed::columns::Columns;
 use crate::fixed::{counted, is_filled, is_foreign, record_length};
 use crate::path::append_name;
 use crate::reading::{Limits, Place, Problem, Problems, Severity};
@@ -171,7 +172,8 @@ impl<'a> Writer<'a> {
         let element = schema.element(id);
         self.records += 1;
         self.path.push(&element.name);
-        let written = match node.record(schema, id).filter(Fields::is_filled) {
+        let packed = node.record(schema, id).filter(Fields::is_filled);
+        let written = match packed.filter(|fields| !has_foreign(schema, element, fields)) {
             Some(fields) => {
                 self.text += fields.text;
                 fields.text.len()
@@ -300,6 +302,16 @@ impl<'a> Writer<'a> {
             missing -= blanks.len();
         }
     }
+}
+
+/// Whether a number of a record that was read has characters of another field.
+fn has_foreign(schema: &Schema, element: &Element, fields: &Fields<'_>) -> bool {
+    let mut columns = Columns::new(fields.text);
+    let mut declared = element.children().iter().map(|id| schema.element(*id));
+    declared.any(|field| {
+        let is_field = field.kind == Kind::Field;
+        is_field && is_foreign(field, columns.field(field.length.unwrap_or(0) as usize))
+    })
 }
 
 /// Where the writer is among the records declared below one parent.

@@ -1,5 +1,6 @@
 //! Records of one IDoc to one document: nesting, decoding, and the rules of the type.
 
+mod extent;
 mod fields;
 mod tree;
 
@@ -18,6 +19,7 @@ use crate::path::append_name;
 use crate::reading::{FrameError, Limits, Place, Problem, Problems, Severity};
 use crate::schema::{Element, ElementId};
 
+pub(super) use extent::Next;
 pub(super) use tree::Value;
 
 /// The field that keeps what the type does not declare.
@@ -48,6 +50,7 @@ pub(super) struct Assembly<'l> {
     is_simple: bool,
     /// `DOCNUM` of the record before.
     document_number: String,
+    extent: extent::Extent,
 }
 
 impl<'l> Assembly<'l> {
@@ -69,6 +72,7 @@ impl<'l> Assembly<'l> {
             has_controls: false,
             is_simple: false,
             document_number: String::new(),
+            extent: extent::Extent::default(),
         }
     }
 
@@ -96,6 +100,7 @@ impl<'l> Assembly<'l> {
         let mut scratch = String::new();
         let columns = self.begin_record(bytes, place, &mut scratch);
         self.place.segment = segment;
+        self.extent.record(columns, self.release);
         self.check_limits()?;
         let record = data_record(columns, self.release);
         if !is_segment_name(record.definition) {
@@ -191,6 +196,8 @@ impl<'l> Assembly<'l> {
     /// in the columns of the definition.
     fn open(&mut self, kind: &Index, id: ElementId, record: &DataRecord<'_>) -> bool {
         let offset = self.offset(0);
+        let definition = kind.schema.element(id).definition.as_deref();
+        self.extent.is_exact = definition == Some(record.definition);
         let layout = kind.layouts.of(id).filter(|_| self.is_simple && self.release == Release::R4);
         let data = layout.and_then(|layout| record.data.trimmed().within(layout.length));
         match data {

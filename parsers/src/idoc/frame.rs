@@ -28,6 +28,8 @@ pub struct Records<R> {
     /// Bytes read ahead of the record, to tell the shape. Empty in a file of lines.
     ahead: Vec<u8>,
     record: Vec<u8>,
+    /// The record has its line end, or its fixed length.
+    is_whole: bool,
     /// Where the record begins, without its line end.
     at: Place,
     /// Bytes read as records so far.
@@ -74,6 +76,7 @@ impl<R: BufRead> Records<R> {
             named: false,
             ahead: Vec::new(),
             record: Vec::new(),
+            is_whole: true,
             at: Place::default(),
             end: 0,
             lines: 0,
@@ -129,6 +132,16 @@ impl<R: BufRead> Records<R> {
     /// The offset of the first byte after the record read last and its line end.
     pub fn end(&self) -> u64 {
         self.end
+    }
+
+    /// Whether the record read last has its line end; in a file without line ends, its length.
+    pub fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
+    /// Whether the records end with lines.
+    pub(super) fn is_lines(&self) -> bool {
+        self.shape == Shape::Lines
     }
 
     /// The encoding of the input, once a record was read.
@@ -306,7 +319,8 @@ impl<R: BufRead> Records<R> {
 
     fn end_line(&mut self) {
         self.lines += 1;
-        if !self.ends_line(&self.record) {
+        self.is_whole = self.ends_line(&self.record);
+        if !self.is_whole {
             return;
         }
         let width = self.encoding.width();
@@ -340,6 +354,7 @@ impl<R: BufRead> Records<R> {
             self.take(missing * width);
             missing = length.saturating_sub(self.encoding.characters(&self.record));
         }
+        self.is_whole = missing == 0;
         // The last character may have more bytes.
         while self.encoding == Encoding::UTF_8
             && self.ensure(1)?

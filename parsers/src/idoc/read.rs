@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::document::Room;
 use crate::encoding::Encoding;
-use crate::idoc::assemble::Assembly;
+use crate::idoc::assemble::{Assembly, Next};
 use crate::idoc::frame::{RecordKind, Records};
 use crate::idoc::types::Types;
 use crate::reading::{FrameError, Limits, Reading, Severity};
@@ -37,6 +37,7 @@ pub struct ReadOptions {
 /// | `tabulator` | warning | a tabulator in a field |
 /// | `control-character` | error | another control character |
 /// | `missing-segment`, `missing-parent` | error | a mandatory segment, the parent of a segment |
+/// | `incomplete` | error | the input ends before a mandatory segment that could still come, inside of a record, or behind the control record; see [`Reading::is_incomplete`] |
 /// | `too-many-segments`, `wrong-order` | error | more or earlier than declared |
 /// | `too-long` | error | a record of more than 524 or 1063 characters |
 /// | `not-a-segment` | error | a record that begins with no name, as after a line end in a field |
@@ -103,6 +104,11 @@ impl<R: BufRead> Reader<R> {
         }
         let mut end = self.records.end();
         loop {
+            let mut next = match (self.records.is_whole(), self.records.is_lines()) {
+                (true, _) => Next::End,
+                (false, true) => Next::NoLineEnd,
+                (false, false) => Next::Short,
+            };
             match self.records.next() {
                 Ok(Some(RecordKind::Data)) if first == RecordKind::Status => {
                     return Err(FrameError {
@@ -116,14 +122,21 @@ impl<R: BufRead> Reader<R> {
                     end = self.records.end();
                     continue;
                 }
-                Ok(Some(kind)) => self.state = State::Begun(kind),
+                Ok(Some(kind)) => {
+                    self.state = State::Begun(kind);
+                    next = Next::Document;
+                }
                 Ok(None) => {}
                 // A control record that is not read ends the document before it all the same.
                 // Any other failure has cut it short.
                 Err(error) if error.code == "unknown-control-record" => {
                     self.state = State::Failed(error);
+                    next = Next::Document;
                 }
                 Err(error) => return Err(error),
+            }
+            if first == RecordKind::Control {
+                assembly.check_end(next);
             }
             let (document, problems) = assembly.finish(&mut self.room);
             return Ok(Some(Reading { document, problems, span: start..end }));
@@ -233,6 +246,62 @@ mod tests {
         let input = BufReader::new(Broken(b""));
         let results: Vec<_> = Reader::new(input, types(), Limits::default()).collect();
         assert!(matches!(results.as_slice(), [Err(error)] if error.code == "io"));
+    }
+
+    /// What is said of the end of a text, where it is cut.
+    fn end_of(text: &str) -> Vec<String> {
+        let results = read(text.as_bytes(), Limits::default());
+        let last = results.last().unwrap().as_ref().unwrap();
+        let cut = last.problems.iter().filter(|problem| problem.code == "incomplete");
+        let messages: Vec<_> = cut.map(|problem| problem.message.clone()).collect();
+        assert_eq!(last.is_incomplete(), !messages.is_empty());
+        messages
+    }
+
+    #[test]
+    fn an_idoc_is_incomplete_where_a_mandatory_segment_can_still_come() {
+        assert_eq!(end_of(&control()), ["nothing follows the control record"]);
+        assert_eq!(end_of(&(control() + &header())).len(), 0);
+        assert_eq!(end_of(&(control() + &header() + &text_line("a"))).len(), 0);
+        let schema = b"waybill-idoc 1\ntype ZVEHREG01\nsegment A A 1..1\nsegment B B 0..1\n\
+                       segment C C 1..1\n";
+        let mut types = Types::new();
+        types.add(Arc::new(read_schema(schema).unwrap()));
+        let text = format!("{}{:63}b\n", control(), "B");
+        let reading = Reader::new(text.as_bytes(), Arc::new(types), Limits::default()).next();
+        let problems = reading.unwrap().unwrap().problems;
+        let messages: Vec<_> = problems.iter().map(|one| one.to_string()).collect();
+        let due = "2:1: segment 1: B: error: the input ends before the mandatory segment C";
+        assert!(messages.iter().any(|one| one == due), "A cannot come any more: {messages:?}");
+        // The second document is cut; the first one has ended.
+        let two = control() + &control();
+        let results = read(two.as_bytes(), Limits::default());
+        let incomplete: Vec<_> =
+            results.iter().map(|reading| reading.as_ref().unwrap().is_incomplete()).collect();
+        assert_eq!(incomplete, [false, true]);
+    }
+
+    #[test]
+    fn a_record_is_cut_where_others_show_its_length_and_no_line_end_follows() {
+        let full = |line: &str| format!("{:1063}\n", line.trim_end());
+        let text = control() + &full(&header()) + &full(&text_line("a"));
+        assert_eq!(end_of(&text).len(), 0);
+        assert_eq!(end_of(text.trim_end_matches('\n')).len(), 0);
+        let cut = &text[..text.len() - 500];
+        assert_eq!(end_of(cut), ["the input ends inside of this record: 564 of 1063 characters"]);
+        // With its line end it was trimmed.
+        assert_eq!(end_of(&format!("{}\n", cut.trim_end())).len(), 0);
+        // In a file of trimmed records only a header that is cut shows.
+        let trimmed = format!("EDI_DC40{:31}ZVEHREG01\n{}{}", "", header(), "Z2VHTXT000");
+        assert_eq!(end_of(&trimmed), ["the input ends inside of this record: 10 of 63 characters"]);
+        let trimmed =
+            format!("EDI_DC40{:31}ZVEHREG01\n{}{}", "", header(), text_line("a").trim_end());
+        assert_eq!(end_of(&trimmed).len(), 0);
+        // Without line ends every record has its length.
+        let fixed = text.replace('\n', "");
+        assert_eq!(end_of(&fixed).len(), 0);
+        let cut = &fixed[..fixed.len() - 1];
+        assert_eq!(end_of(cut), ["the input ends inside of this record: 1062 of 1063 characters"]);
     }
 
     #[test]
