@@ -424,11 +424,56 @@ fn idocs_go_between_flat_xml_and_json() {
     };
     let xml = convert("idoc-xml", &two);
     assert_eq!(String::from_utf8_lossy(&xml).matches("<IDOC ").count(), 2);
-    let normal = convert("idoc", &two);
+    assert_eq!(convert("idoc", &two), two);
+    let schema = schemas.to_str().unwrap();
+    let anew = ["convert", "--rewrite", "--schemas", schema, "--to", "idoc", "-"];
+    let normal = site.run(&anew, &two).out;
     assert_eq!(convert("idoc", &xml), normal);
     assert_eq!(convert("idoc", &convert("json", &two)), normal);
     assert_eq!(convert("idoc", &convert("json", &xml)), normal);
     assert_eq!(convert("idoc-xml", &convert("json", &xml)), xml);
+}
+
+#[test]
+fn a_flat_idoc_without_a_definition_is_written_as_it_came() {
+    let site = Site::new();
+    // Of another release than any definition, trimmed, with a mark, and blanks at the end.
+    let idoc = |line_end: &str| {
+        format!(
+            "\u{feff}EDI_DC40{:31}ORDERS05{line_end}E2EDK01003{:39}000007000003  EUR{line_end}\
+             EDI_DC40{:31}ORDERS05{line_end}E2EDK01003 {line_end}{line_end}\u{1a}",
+            "", "", ""
+        )
+    };
+    for line_end in ["\n", "\r\n"] {
+        let said = site.run(&["convert", "--to", "idoc", "-"], idoc(line_end).as_bytes());
+        assert_eq!((said.code, said.text()), (0, idoc(line_end).as_str()), "{}", said.err);
+    }
+    let anew = site.run(&["convert", "--to", "idoc", "--rewrite", "-"], idoc("\n").as_bytes());
+    assert_eq!(anew.code, 1, "without a definition nothing can be made anew");
+    // A document with an error is left out, and only that.
+    let (broken, good) = (format!("{:1063}\u{7}x\n", "E2EDK01003"), "EDI_DC40\nE2EDK14\n");
+    let file = format!("{good}EDI_DC40\n{broken}{good}");
+    let said = site.run(&["convert", "--to", "idoc", "-"], file.as_bytes());
+    assert_eq!((said.code, said.text()), (1, good.repeat(2).as_str()), "{}", said.err);
+}
+
+#[test]
+fn every_flat_idoc_of_the_corpus_is_written_as_it_came() {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus/idoc/flat");
+    let Ok(entries) = fs::read_dir(&corpus) else {
+        println!("skipped: no {}", corpus.display());
+        return;
+    };
+    let site = Site::new();
+    let mut count = 0;
+    for file in entries.map(|entry| entry.unwrap().path()) {
+        let said = site.run(&["convert", "--to", "idoc", file.to_str().unwrap()], b"");
+        assert_eq!(said.code, 0, "{}: {}", file.display(), said.err);
+        assert!(said.out == fs::read(&file).unwrap(), "{}", file.display());
+        count += 1;
+    }
+    println!("{count} flat IDoc files, byte for byte");
 }
 
 #[test]

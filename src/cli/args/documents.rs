@@ -49,6 +49,10 @@ pub(in crate::cli) struct Convert {
     /// `=`, `+`, `-`, `@`, a tab or a carriage return.
     #[arg(long)]
     pub(in crate::cli) spreadsheet: bool,
+    /// Flat IDoc to flat IDoc: write it anew by its definition, with full records, the versions of
+    /// segments that the definition has, and new numbers; otherwise it stays as it is.
+    #[arg(long)]
+    pub(in crate::cli) rewrite: bool,
     #[command(flatten)]
     pub(in crate::cli) definitions: WithDefinitions,
     /// A folder with definitions of IDoc types (`*.idoc`) and of fixed-length records (`*.fixed`);

@@ -1,5 +1,6 @@
 //! `waybill convert`: documents of one format written in another.
 
+mod copy;
 mod sink;
 
 use std::io;
@@ -17,6 +18,7 @@ use crate::cli::formats::schemas::Schemas;
 use crate::cli::formats::source::{Reads, Role, Source, reading_of};
 use crate::cli::output::Output;
 use crate::cli::{CliError, Said};
+use copy::Copy;
 use sink::Sink;
 
 /// Converts one document after the other.
@@ -31,6 +33,7 @@ pub(super) fn convert(
     let reads = Reads { format: options.format, mode: options.mode.mode() };
     let mut source = Source::open(&options.file, reads, &schemas)?;
     possible(source.format, options.to)?;
+    let mut copy = Copy::of(options, &source);
     let mut sink = Sink::new(options, source.format, schemas);
     let (mut read, mut broken) = (0_u64, 0_u64);
     while let Some(piece) = source.next() {
@@ -59,6 +62,13 @@ pub(super) fn convert(
         report(&reading.problems)?;
         if reading.is_refused() && !options.anyway {
             sink.leave_out();
+            if let Some(copy) = &mut copy {
+                copy.leave_out(&reading);
+            }
+            continue;
+        }
+        if let Some(copy) = &mut copy {
+            copy.write(&reading, out)?;
             continue;
         }
         if let Some(chosen) = chosen
@@ -74,6 +84,9 @@ pub(super) fn convert(
             sink.leave_out();
         }
         report(&written)?;
+    }
+    if let Some(copy) = &copy {
+        copy.finish(out)?;
     }
     report(&sink.finish(out)?)?;
     conclude(read, sink.left_out(), broken)

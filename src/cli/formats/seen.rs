@@ -24,6 +24,8 @@ struct Window {
     bytes: Vec<u8>,
     /// The offset of the first of them.
     base: u64,
+    /// Nothing from here on is forgotten, if this was asked for.
+    needed: Option<u64>,
     /// Places whose line is known, in order. The first is `base`, or the start of the input before
     /// anything was asked or forgotten.
     marks: VecDeque<Mark>,
@@ -111,6 +113,17 @@ impl Seen {
         Tap { input, seen: self.clone() }
     }
 
+    /// Forgets nothing from this byte on, however much it is.
+    pub(in crate::cli) fn keep_from(&self, offset: u64) {
+        self.0.borrow_mut().needed = Some(offset);
+    }
+
+    /// The bytes between two offsets, or up to the last one that was read.
+    pub(in crate::cli) fn bytes(&self, from: u64, to: u64) -> Vec<u8> {
+        let window = self.0.borrow();
+        window.between(from, to.min(window.base + window.bytes.len() as u64)).to_vec()
+    }
+
     /// The line around a byte of the input; `None` where it is forgotten.
     pub(in crate::cli) fn excerpt(&self, offset: u64) -> Option<Excerpt> {
         let mut window = self.0.borrow_mut();
@@ -143,8 +156,14 @@ impl<R: Read> Read for Tap<R> {
         let mut window = self.seen.0.borrow_mut();
         window.bytes.extend_from_slice(buffer.get(..count).unwrap_or_default());
         if window.bytes.len() > MOST {
-            let gone = window.bytes.len() - KEPT;
-            window.forget(gone);
+            let needed = window.needed.map_or(usize::MAX, |needed| {
+                usize::try_from(needed.saturating_sub(window.base)).unwrap_or(usize::MAX)
+            });
+            let gone = (window.bytes.len() - KEPT).min(needed);
+            // Many at once: what stays is moved.
+            if gone >= MOST - KEPT {
+                window.forget(gone);
+            }
         }
         Ok(count)
     }
