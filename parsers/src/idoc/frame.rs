@@ -139,11 +139,6 @@ impl<R: BufRead> Records<R> {
         self.is_whole
     }
 
-    /// Whether the records end with lines.
-    pub(super) fn is_lines(&self) -> bool {
-        self.shape == Shape::Lines
-    }
-
     /// The encoding of the input, once a record was read.
     pub fn encoding(&self) -> Encoding {
         self.encoding

@@ -104,10 +104,10 @@ impl<R: BufRead> Reader<R> {
         }
         let mut end = self.records.end();
         loop {
-            let mut next = match (self.records.is_whole(), self.records.is_lines()) {
+            let mut next = match (self.records.is_whole(), self.records.place().line) {
                 (true, _) => Next::End,
-                (false, true) => Next::NoLineEnd,
-                (false, false) => Next::Short,
+                (false, 0) => Next::Short,
+                (false, _) => Next::NoLineEnd,
             };
             match self.records.next() {
                 Ok(Some(RecordKind::Data)) if first == RecordKind::Status => {

@@ -3,13 +3,14 @@
 //! A definition is not needed, and nothing is made anew: segments keep their versions, records
 //! their lengths, numbers and line ends.
 
-use std::io::{self, Write};
+use std::io;
 
 use waybill_parsers::{Format, Reading};
 
 use crate::cli::args::Convert;
 use crate::cli::formats::seen::Seen;
 use crate::cli::formats::source::Source;
+use crate::cli::output::Output;
 
 /// The bytes of a file whose documents are copied. Those of one document are held in memory.
 pub(super) struct Copy {
@@ -32,8 +33,8 @@ impl Copy {
     }
 
     /// Writes a document with what stands before it, such as a byte order mark.
-    pub(super) fn write(&mut self, reading: &Reading, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(&self.seen.bytes(self.end, reading.span.end))?;
+    pub(super) fn write(&mut self, reading: &Reading, out: &mut Output<'_>) -> io::Result<()> {
+        out.write_document(&self.seen.bytes(self.end, reading.span.end))?;
         self.pass(reading, false);
         Ok(())
     }
@@ -49,10 +50,10 @@ impl Copy {
     }
 
     /// Writes what stands behind the last document, such as the end-of-file mark of DOS.
-    pub(super) fn finish(&self, out: &mut dyn Write) -> io::Result<()> {
+    pub(super) fn finish(&self, out: &mut Output<'_>) -> io::Result<()> {
         if self.is_left_out {
             return Ok(());
         }
-        out.write_all(&self.seen.bytes(self.end, u64::MAX))
+        out.write_document(&self.seen.bytes(self.end, u64::MAX))
     }
 }

@@ -18,7 +18,6 @@ use crate::cli::formats::schemas::Schemas;
 use crate::cli::formats::source::{Reads, Role, Source, reading_of};
 use crate::cli::output::Output;
 use crate::cli::{CliError, Said};
-use copy::Copy;
 use sink::Sink;
 
 /// Converts one document after the other.
@@ -33,8 +32,7 @@ pub(super) fn convert(
     let reads = Reads { format: options.format, mode: options.mode.mode() };
     let mut source = Source::open(&options.file, reads, &schemas)?;
     possible(source.format, options.to)?;
-    let mut copy = Copy::of(options, &source);
-    let mut sink = Sink::new(options, source.format, schemas);
+    let mut sink = Sink::new(options, &source, schemas);
     let (mut read, mut broken) = (0_u64, 0_u64);
     while let Some(piece) = source.next() {
         let (role, part) = piece.map_err(|error| CliError::Refused(error.to_string()))?;
@@ -61,14 +59,7 @@ pub(super) fn convert(
         let chosen = judge(&mut reading, level, &mut library)?;
         report(&reading.problems)?;
         if reading.is_refused() && !options.anyway {
-            sink.leave_out();
-            if let Some(copy) = &mut copy {
-                copy.leave_out(&reading);
-            }
-            continue;
-        }
-        if let Some(copy) = &mut copy {
-            copy.write(&reading, out)?;
+            sink.leave_out(&reading);
             continue;
         }
         if let Some(chosen) = chosen
@@ -81,12 +72,9 @@ pub(super) fn convert(
             Err(problems) => problems,
         };
         if !written.is_empty() {
-            sink.leave_out();
+            sink.lose();
         }
         report(&written)?;
-    }
-    if let Some(copy) = &copy {
-        copy.finish(out)?;
     }
     report(&sink.finish(out)?)?;
     conclude(read, sink.left_out(), broken)

@@ -9,9 +9,10 @@ use waybill_parsers::{
 };
 
 use crate::cli::args::Convert;
+use crate::cli::convert::copy::Copy;
 use crate::cli::formats::json::{About, has_segments, shown};
 use crate::cli::formats::schemas::Schemas;
-use crate::cli::formats::source::Role;
+use crate::cli::formats::source::{Role, Source};
 use crate::cli::output::Output;
 use crate::visible;
 
@@ -25,6 +26,8 @@ pub(super) struct Sink {
     newline: bool,
     anyway: bool,
     spreadsheet: bool,
+    /// The bytes of flat IDocs that stay as they are.
+    copy: Option<Copy>,
     schemas: Schemas,
     number: u64,
     /// Documents that were not written.
@@ -46,10 +49,11 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    pub(super) fn new(options: &Convert, from: Format, schemas: Schemas) -> Self {
+    pub(super) fn new(options: &Convert, source: &Source, schemas: Schemas) -> Self {
         Self {
             to: options.to,
-            from,
+            from: source.format,
+            copy: Copy::of(options, source),
             newline: options.newline,
             anyway: options.anyway,
             spreadsheet: options.spreadsheet,
@@ -66,8 +70,16 @@ impl Sink {
         }
     }
 
-    /// Counts a document that is not written.
-    pub(super) fn leave_out(&mut self) {
+    /// Passes over a document that is not written.
+    pub(super) fn leave_out(&mut self, reading: &Reading) {
+        self.lose();
+        if let Some(copy) = &mut self.copy {
+            copy.leave_out(reading);
+        }
+    }
+
+    /// Counts a document that could not be written.
+    pub(super) fn lose(&mut self) {
         self.left_out += 1;
         self.lost += 1;
     }
@@ -89,6 +101,10 @@ impl Sink {
         out: &mut Output<'_>,
     ) -> io::Result<Vec<Problem>> {
         self.number += 1;
+        if let Some(copy) = &mut self.copy {
+            copy.write(reading, out)?;
+            return Ok(Vec::new());
+        }
         match self.to {
             Format::Json | Format::JsonLines => {
                 self.json(reading, Role::Message, out)?;
@@ -134,6 +150,9 @@ impl Sink {
             Format::Csv => self.rows(out)?,
             _ => Vec::new(),
         };
+        if let Some(copy) = &self.copy {
+            copy.finish(out)?;
+        }
         out.write_document(&self.tail)?;
         Ok(problems)
     }

@@ -1,7 +1,7 @@
 //! `waybill import idoc`: definitions of IDoc types from what SAP exports.
 
 use std::borrow::Cow;
-use std::io::Write;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,6 +12,7 @@ use waybill_parsers::{Encoding, Kind, Problem, Schema, Severity};
 use crate::cli::args::ImportIdoc;
 use crate::cli::import::archive::Entry;
 use crate::cli::import::{Fault, entries, fault, show, write};
+use crate::cli::output::Output;
 use crate::cli::{CliError, Said, output};
 
 /// What was imported of one file, as JSON shows it.
@@ -36,7 +37,7 @@ const RECORDS: [(&str, &[Column]); 3] =
     [("EDI_DC40", &idoc::EDI_DC40), ("EDI_DD40", &idoc::EDI_DD40), ("EDI_DS40", &idoc::EDI_DS40)];
 
 /// Imports one file after the other; a line for each says how far it is.
-pub(super) fn import(options: &ImportIdoc, out: &mut dyn Write) -> Result<Said, CliError> {
+pub(super) fn import(options: &ImportIdoc, out: &mut Output<'_>) -> Result<Said, CliError> {
     let mut said = Said::Yes;
     for entry in entries(&options.files)? {
         let (source, read) = source(&entry.bytes);
@@ -153,7 +154,7 @@ fn definition(
     schema: &Schema,
     done: Done<'_>,
     (path, is_json): (&Path, bool),
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let text = idoc::write_schema(schema);
     write(path, &text)?;
@@ -178,7 +179,7 @@ fn records(
     schema: &Schema,
     done: Done<'_>,
     is_json: bool,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<(), CliError> {
     if is_json {
         return Ok(output::json_line(out, &counted(schema, done))?);
@@ -192,7 +193,7 @@ fn refuse(
     source: &'static str,
     problems: Vec<Problem>,
     is_json: bool,
-    out: &mut dyn Write,
+    out: &mut Output<'_>,
 ) -> Result<(), CliError> {
     let named = |problem| ImportProblem { file: entry.name.clone(), problem };
     let problems: Vec<_> = problems.into_iter().map(named).collect();
