@@ -5,8 +5,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use waybill_parsers::{Kind, Schema, idoc};
+use waybill_parsers::{Kind, Limits, Schema, idoc};
 
 /// The files of a folder of the corpus; none, with a message, where there is no corpus.
 fn corpus(folder: &str) -> Vec<PathBuf> {
@@ -114,4 +115,46 @@ fn both_exports_of_a_type_agree() {
         println!("{}: {shared} shared segments, {longer} with more fields in one", xsd.name());
         assert!(shared > 20);
     }
+}
+
+/// The types of the corpus, and those that ship.
+fn types() -> idoc::Types {
+    let mut types = idoc::Types::new();
+    for file in corpus("xsd") {
+        types.add(Arc::new(idoc::import::xsd(&fs::read(file).unwrap()).unwrap()));
+    }
+    for file in corpus("parser").iter().filter(|file| !name(file).contains("recsection")) {
+        if let Ok(schema) = idoc::import::parser_export(&fs::read(file).unwrap()) {
+            types.add(Arc::new(schema));
+        }
+    }
+    types
+}
+
+/// A real file is whole; cut inside of its last record or behind its control record, it is mostly
+/// known not to be.
+#[test]
+fn no_real_file_is_incomplete_before_it_is_cut() {
+    let types = Arc::new(types());
+    let is_incomplete = |bytes: &[u8]| {
+        let reader = idoc::Reader::new(bytes, Arc::clone(&types), Limits::default());
+        reader.last().is_some_and(|last| last.is_ok_and(|reading| reading.is_incomplete()))
+    };
+    let (mut files, mut cut, mut begun) = (0, 0, 0);
+    for file in corpus("flat") {
+        let bytes = fs::read(&file).unwrap();
+        assert!(!is_incomplete(&bytes), "{}", file.display());
+        files += 1;
+        let text = bytes.trim_ascii_end();
+        let record = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        cut += u32::from(is_incomplete(&bytes[..record + 40]));
+        let control = bytes.iter().position(|byte| *byte == b'\n').unwrap();
+        let is_begun = is_incomplete(&bytes[..=control]);
+        assert!(is_begun, "{}: nothing but its control record", file.display());
+        begun += u32::from(is_begun);
+    }
+    println!(
+        "of {files} files cut inside of the last header {cut}, behind the control record {begun}"
+    );
+    assert_eq!((cut, begun), (files, files));
 }
