@@ -131,6 +131,21 @@ fn types() -> idoc::Types {
     types
 }
 
+#[test]
+fn the_half_written_dealer_is_incomplete() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let schema = fs::read(root.join("mappings/schemas/idoc/DEBMAS07.idoc")).unwrap();
+    let mut types = idoc::Types::new();
+    types.add(Arc::new(idoc::read_schema(&schema).unwrap()));
+    let types = Arc::new(types);
+    let bytes = fs::read(root.join("testdata/demo/drop/DEBMAS_dealer.idoc")).unwrap();
+    for (end, expected) in [(1200, true), (bytes.len(), false), (bytes.len() - 1, false)] {
+        let mut reader = idoc::Reader::new(&bytes[..end], Arc::clone(&types), Limits::default());
+        let reading = reader.next().unwrap().unwrap();
+        assert_eq!(reading.is_incomplete(), expected, "cut at {end}: {:?}", reading.problems);
+    }
+}
+
 /// A real file is whole; cut inside of its last record or behind its control record, it is mostly
 /// known not to be.
 #[test]

@@ -297,6 +297,14 @@ mod tests {
         let trimmed =
             format!("EDI_DC40{:31}ZVEHREG01\n{}{}", "", header(), text_line("a").trim_end());
         assert_eq!(end_of(&trimmed).len(), 0);
+        // A trimmed record does not end with a blank.
+        let start = format!("EDI_DC40{:31}ZVEHREG01\n", "");
+        let blank = "the input ends inside of this record: behind a blank, which others have not";
+        let cut = format!("{start}{:63}WAY1 ", "Z2VHHDR001");
+        assert_eq!(end_of(&cut), [blank], "of another version, whose length is not known");
+        let cut = format!("{start}{:63}WAY1 ", "Z2VHHDR000");
+        assert!(end_of(&cut)[0].starts_with("the input ends inside of this record: 68 of "));
+        assert_eq!(end_of(&(cut + "\n")).len(), 0);
         // Without line ends every record has its length.
         let fixed = text.replace('\n', "");
         assert_eq!(end_of(&fixed).len(), 0);

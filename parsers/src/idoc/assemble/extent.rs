@@ -2,8 +2,8 @@
 //!
 //! Nothing in an IDoc says how many segments it has. A file that is still being written ends before a
 //! mandatory segment that could still come, or inside of a record. What is trimmed is not cut: a
-//! record is only called cut where no line end follows it and the records before show that it would
-//! be longer.
+//! record is only called cut where no line end follows it, and it ends with a blank or the records
+//! before show that it would be longer.
 
 use crate::fixed::columns::Columns;
 use crate::idoc::assemble::Assembly;
@@ -35,6 +35,8 @@ pub(super) struct Extent {
     full: u64,
     /// One before it ended with a blank: blanks are not trimmed.
     is_padded: bool,
+    /// The control record ended before its last column, and with no blank.
+    pub(super) is_control_trimmed: bool,
 }
 
 impl Extent {
@@ -56,12 +58,18 @@ impl Extent {
         // The header ends with a number; only in release 3.x two blanks follow.
         let header = full - SDATA_LENGTH - if release == Release::R3 { 2 } else { 0 };
         let is_full = self.before > 0 && self.full == self.before;
-        let expected = match self.is_padded && self.is_exact {
+        let expected = match (self.is_padded || self.ends_blank) && self.is_exact {
             _ if is_full => full,
             true => full - SDATA_LENGTH + fields,
             false => header,
         };
         Some(expected).filter(|expected| self.last < *expected)
+    }
+
+    /// Whether the record read last ends with a blank, in a file whose records are trimmed.
+    fn ends_open(&self) -> bool {
+        let is_trimmed = !self.is_padded && (self.before > 0 || self.is_control_trimmed);
+        self.ends_blank && is_trimmed
     }
 }
 
@@ -87,6 +95,10 @@ impl Assembly<'_> {
             (Some(expected), _) => {
                 let last = self.extent.last;
                 format!("the input ends inside of this record: {last} of {expected} characters")
+            }
+            (None, _) if next == Next::NoLineEnd && self.extent.ends_open() => {
+                "the input ends inside of this record: behind a blank, which others have not"
+                    .to_owned()
             }
             (None, Some(name)) => format!("the input ends before the mandatory segment {name}"),
             (None, None) => return,

@@ -40,6 +40,8 @@ impl<'l> Assembly<'l> {
         let extended = value("CIMTYP");
         value("DOCNUM").clone_into(&mut self.document_number);
         (self.in_control, self.release) = (true, release);
+        self.extent.is_control_trimmed =
+            !record.ends_blank() && record.characters() < release.control_length();
         self.find_type(types, basic, extended);
         self.builder.open(Kind::Group, basic, 0);
         self.push(ElementId::ROOT, Some(0), 0);
