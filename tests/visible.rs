@@ -234,12 +234,13 @@ async fn a_file_that_is_rejected_is_named_without_commands_to_the_terminal() {
             let path = paths.find(|path| path.to_string_lossy().ends_with(".problems.txt"))?;
             fs::read_to_string(path).ok().filter(|text| !text.is_empty())
         };
+        let log = || fs::read_to_string(site.path("log")).unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while problems().is_none() {
-            assert!(Instant::now() < deadline, "the file is never rejected");
+        while problems().is_none() || !log().contains("file ended") {
+            assert!(Instant::now() < deadline, "the file is never rejected: {}", log());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let log = fs::read_to_string(site.path("log")).unwrap();
+        let log = log();
         for text in [problems().unwrap(), log.clone()] {
             assert_eq!(acting(&text), None, "{text:?}");
             assert!(!text.lines().any(|line| line.starts_with("forged")), "{text}");

@@ -58,13 +58,11 @@ pub(super) async fn poison_event(binary: &Path) -> Result<Report> {
                 tokio::time::sleep(super::LOOK).await;
             }
         }
-        if kills == 0 && consumer.taken() >= EVENTS {
-            return Ok(Report::skipped(
-                Scenario::PoisonEvent,
-                "the agent has no seeded faults; `make test` runs this with one that has",
-            ));
-        }
     };
+    if kills == 0 {
+        let why = "the agent has no seeded faults; `make test` runs this with one that has";
+        return Ok(Report::skipped(Scenario::PoisonEvent, why));
+    }
     arrived(&consumer, 0, &messages).await;
     report.require(
         kills == 4 && failed == 1.0,
