@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # make demo: both directions at work, told as a story. `demo.sh keep` goes on running until Ctrl-C.
 #
-# Uses the broker of AMQP_URL; without one, that of this machine if it answers; else a private one that
-# ends with the demo. Everything it writes is below var/demo, made anew each time.
+# It starts a private broker, which ends with it, whatever AMQP_URL says and whatever broker this machine
+# has: a demo makes queues and empties them. Everything it writes is below var/demo, made anew each time.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +10,6 @@ KEEP=${1:-}
 HOME_DIR=$PWD/var/demo
 TARGET=${CARGO_TARGET_DIR:-$PWD/target}
 WAYBILL=$TARGET/debug/waybill
-LOCAL=amqp://guest:guest@127.0.0.1:5672/%2f
 PORT=9464
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
@@ -28,17 +27,12 @@ install_tools() {
     DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends amqp-tools curl >/dev/null
 }
 
-# The rest runs with AMQP_URL set.
-if [ -z "${AMQP_URL:-}" ]; then
-    install_tools
-    if amqp-declare-queue --url="$LOCAL" --queue=waybill.probe >/dev/null 2>&1; then
-        amqp-delete-queue --url="$LOCAL" --queue=waybill.probe >/dev/null
-        export AMQP_URL=$LOCAL
-    else
-        say 'A private RabbitMQ (about 10 seconds)'
-        exec tests/broker.sh with env WAYBILL_DEMO_PRIVATE=1 bash -c 'AMQP_URL=$WAYBILL_TEST_AMQP exec docker/demo.sh "$@"' demo "$KEEP"
-    fi
+# The rest runs beside a broker of its own.
+if [ -z "${WAYBILL_DEMO_PRIVATE:-}" ]; then
+    say 'A private RabbitMQ (about 10 seconds)'
+    exec tests/broker.sh with env WAYBILL_DEMO_PRIVATE=1 docker/demo.sh "$KEEP"
 fi
+export AMQP_URL=$WAYBILL_TEST_AMQP
 install_tools
 
 say 'Building the agent'
@@ -48,8 +42,6 @@ rm -rf "$HOME_DIR"
 mkdir -p "$HOME_DIR/drop/in" "$HOME_DIR/drop/out"
 export WAYBILL_HOME=$HOME_DIR WAYBILL_CONFIG=docker/waybill.yaml
 "$WAYBILL" check
-# Queues of an earlier demo would tell an old story.
-for queue in vms.status vms.inbox; do amqp-delete-queue --url="$AMQP_URL" --queue=$queue >/dev/null 2>&1 || true; done
 # The queue from which the vehicle management system reads what it is told.
 amqp-declare-queue --url="$AMQP_URL" --queue=vms.inbox --durable >/dev/null
 
@@ -116,7 +108,7 @@ cat <<EOT
 EOT
 if [ "$KEEP" = keep ]; then
     say "It goes on running (log: $HOME_DIR/agent.log)"
-    note "publish to $( [ -n "${WAYBILL_DEMO_PRIVATE:-}" ] && echo "$AMQP_URL" || echo 'your broker'), queue vms.status; drop IDoc files into $HOME_DIR/drop/in"
+    note "publish to $AMQP_URL, queue vms.status; drop IDoc files into $HOME_DIR/drop/in"
     note "metrics: http://127.0.0.1:$PORT/metrics    end with Ctrl-C"
     trap 'exit 0' INT TERM
     wait "$AGENT" || true

@@ -241,7 +241,7 @@ impl Intake {
         self.metrics.journal_commit_seconds.observe(started.elapsed().as_secs_f64());
         crate::fault::point("after-commit");
         self.metrics.reasons.clear(JOURNAL);
-        self.count(&batch.decisions);
+        self.count(&batch.decisions, &committed.events);
         self.feeds.announce(committed.deliveries);
         Ok(())
     }
@@ -268,8 +268,9 @@ impl Intake {
         }
     }
 
-    fn count(&self, decisions: &[Decision]) {
-        for decision in decisions {
+    /// Counts decisions, and logs those that are not accepted with the numbers of their events.
+    fn count(&self, decisions: &[Decision], events: &[u64]) {
+        for (decision, event) in decisions.iter().zip(events) {
             let source = &decision.header.source;
             let verdict = decision.verdict.as_str();
             self.metrics.events.with_label_values(&[source, verdict]).inc();
@@ -282,12 +283,16 @@ impl Intake {
                     self.metrics.mapping_over_budget.with_label_values(&[&failed.mapping]).inc();
                 }
             }
+            let (kind, causes) = (&decision.header.kind, &decision.causes);
             trace::span(decision.header.trace.as_ref()).in_scope(|| match decision.verdict {
-                Verdict::Refused | Verdict::Failed => {
-                    let causes = &decision.causes;
-                    tracing::info!(%source, verdict, ?causes, "event not accepted");
+                // It stays undone until somebody mends it.
+                Verdict::Failed => {
+                    tracing::warn!(%source, event, %kind, verdict, ?causes, "event not accepted");
                 }
-                _ => tracing::debug!(%source, verdict, "event decided"),
+                Verdict::Refused => {
+                    tracing::info!(%source, event, %kind, verdict, ?causes, "event not accepted");
+                }
+                _ => tracing::debug!(%source, event, %kind, verdict, "event decided"),
             });
         }
     }

@@ -138,6 +138,26 @@ fn other_commands_show_the_mistakes_beside_their_output() {
     assert!(said.err.ends_with("waybill: the configuration has 1 mistake\n"), "{}", said.err);
 }
 
+#[test]
+fn a_configuration_that_is_not_there_is_named_with_the_ways_to_name_another() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [&["check"][..], &["run"], &["trail", "X"], &["events", "list"], &["status"]] {
+        let said = waybill(folder.path(), arguments);
+        assert_eq!((said.code, said.out.as_str()), (Some(3), ""), "{arguments:?}");
+        let expected = "waybill: waybill.yaml: No such file or directory (os error 2); name the \
+                        configuration with --config FILE or WAYBILL_CONFIG\n";
+        assert_eq!(said.err, expected, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_word_that_is_no_level_of_the_log_is_refused() {
+    let site = Site::new("q", "");
+    let said = waybill(site.folder.path(), &["run", "--log", "nonsense"]);
+    assert_eq!(said.code, Some(3));
+    assert!(said.err.contains("`nonsense` is no level; write one of off, error,"), "{}", said.err);
+}
+
 // --- try --------------------------------------------------------------------------------------
 
 #[test]

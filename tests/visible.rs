@@ -246,6 +246,10 @@ async fn a_file_that_is_rejected_is_named_without_commands_to_the_terminal() {
             assert!(!text.lines().any(|line| line.starts_with("forged")), "{text}");
         }
         assert!(log.contains("K\\nforged row"), "{log}");
+        if format == "text" {
+            let line = "WARN waybill::intake: event not accepted source=in event=1 kind=";
+            assert!(log.contains(line), "a failed event has its number and a level: {log}");
+        }
     }
 }
 

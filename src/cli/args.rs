@@ -1,10 +1,11 @@
 //! What may be written on the command line.
 
+mod config;
 mod documents;
 mod parked;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
@@ -46,14 +47,6 @@ pub(super) struct Args {
     pub(super) wide: bool,
     #[command(subcommand)]
     pub(super) command: Command,
-}
-
-impl Args {
-    /// The configuration file: the command's own argument, `--config`, or `waybill.yaml`.
-    pub(super) fn config(&self, own: Option<&Path>) -> PathBuf {
-        let given = own.map(Path::to_path_buf).or_else(|| self.config.clone());
-        given.unwrap_or_else(|| PathBuf::from("waybill.yaml"))
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,6 +19,7 @@ use crate::visible::{json, visible};
 
 /// Starts the log; what is logged before is lost.
 pub(super) fn start(options: &Run) -> Result<(), CliError> {
+    known(&options.log)?;
     let filter = EnvFilter::try_new(&options.log)
         .map_err(|error| CliError::Refused(format!("--log {}: {error}", options.log)))?;
     // The AMQP library logs a message that comes back with its payload, whatever the level.
@@ -31,6 +32,23 @@ pub(super) fn start(options: &Run) -> Result<(), CliError> {
     };
     tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     Ok(())
+}
+
+/// Refuses a word that is no level. The filter would take it for the name of a module, and be silent.
+fn known(filter: &str) -> Result<(), CliError> {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_known = |part: &str| {
+        let word = part.trim().to_ascii_lowercase();
+        word.is_empty() || word.contains(['=', '[']) || levels.contains(&word.as_str())
+    };
+    match filter.split(',').find(|part| !is_known(part)) {
+        None => Ok(()),
+        Some(part) => Err(CliError::Refused(format!(
+            "--log (WAYBILL_LOG): `{part}` is no level; write one of {}, or MODULE=LEVEL, such as \
+             `info,waybill::intake=debug`",
+            levels.join(", ")
+        ))),
+    }
 }
 
 /// Libraries trace what travels: logins and messages. No level that is asked for shows it.

@@ -103,44 +103,56 @@ pub fn main(clock: fn() -> Timestamp) -> ExitCode {
 
 fn perform(args: &Args, clock: fn() -> Timestamp, out: &mut Output<'_>) -> Result<Said, CliError> {
     match &args.command {
-        Command::Run(run) => run::run(args.config(run.file.as_deref()), run, clock),
-        Command::Check(check) => check::check(args.config(check.file.as_deref()), check, out),
-        Command::Doctor(options) => {
-            doctor::examine(&args.config(options.file.as_deref()), options, clock, out)
+        Command::Run(run) => run::run(args.needed_config(run.file.as_deref())?, run, clock),
+        Command::Check(check) => {
+            check::check(args.needed_config(check.file.as_deref())?, check, out)
         }
-        Command::Try(options) => try_event::try_event(&args.config(None), options, clock, out),
+        Command::Doctor(options) => {
+            doctor::examine(&args.needed_config(options.file.as_deref())?, options, clock, out)
+        }
+        Command::Try(options) => {
+            try_event::try_event(&args.needed_config(None)?, options, clock, out)
+        }
         Command::Show(options) => show::show(&args.config(None), options, out),
         Command::Convert(options) => convert::convert(&args.config(None), options, out),
         Command::Ack(options) => ack::ack(&args.config(None), options, clock, out),
         Command::Import(options) => import::import(options, clock, out),
-        Command::Trail(trail) => journal_views::trail(&args.config(None), trail, out),
+        Command::Trail(trail) => journal_views::trail(&args.needed_config(None)?, trail, out),
         Command::Events(events) => match &events.command {
-            EventsCommand::List(list) => journal_views::events(&args.config(None), list, out),
-            EventsCommand::Reprocess(again) => {
-                operate::reprocess(&args.config(None), again, clock, out)
+            EventsCommand::List(list) => {
+                journal_views::events(&args.needed_config(None)?, list, out)
             }
-            EventsCommand::Unpark(keys) => unpark::unpark(&args.config(None), keys, clock, out),
+            EventsCommand::Reprocess(again) => {
+                operate::reprocess(&args.needed_config(None)?, again, clock, out)
+            }
+            EventsCommand::Unpark(keys) => {
+                unpark::unpark(&args.needed_config(None)?, keys, clock, out)
+            }
         },
         Command::Deliveries(deliveries) => match &deliveries.command {
             DeliveriesCommand::List(list) => {
-                journal_views::deliveries(&args.config(None), list, out)
+                journal_views::deliveries(&args.needed_config(None)?, list, out)
             }
             DeliveriesCommand::Release(act) => {
-                operate::act(&args.config(None), "release", act, clock, out)
+                operate::act(&args.needed_config(None)?, "release", act, clock, out)
             }
             DeliveriesCommand::Discard(act) => {
-                operate::act(&args.config(None), "discard", act, clock, out)
+                operate::act(&args.needed_config(None)?, "discard", act, clock, out)
             }
         },
-        Command::Status(options) => status::status(&args.config(None), options, out),
-        Command::Reload(options) => operate::reload(&args.config(None), options, out),
+        Command::Status(options) => status::status(&args.needed_config(None)?, options, out),
+        Command::Reload(options) => operate::reload(&args.needed_config(None)?, options, out),
         Command::Audit(audit) => match &audit.command {
-            AuditCommand::Verify(options) => audit::verify(&args.config(None), options, out),
-            AuditCommand::Actions(options) => audit::actions(&args.config(None), options, out),
+            AuditCommand::Verify(options) => {
+                audit::verify(&args.needed_config(None)?, options, out)
+            }
+            AuditCommand::Actions(options) => {
+                audit::actions(&args.needed_config(None)?, options, out)
+            }
         },
         Command::Files(files) => match &files.command {
             FilesCommand::Explain(options) => {
-                files::explain(&args.config(None), options, clock, out)
+                files::explain(&args.needed_config(None)?, options, clock, out)
             }
         },
         Command::Completion { shell } => {
