@@ -294,6 +294,30 @@ fn events_and_deliveries_are_listed_by_filter() {
 }
 
 #[test]
+fn lists_begin_with_the_newest_and_say_where_they_are_cut() {
+    let site = site_with_a_journal();
+    let at = |arguments: &[&str]| waybill(site.folder.path(), arguments);
+    let numbers = |said: &Said| {
+        let rows = json_lines(&said.out);
+        rows.iter().map(|row| row["event"].as_u64().unwrap()).collect::<Vec<_>>()
+    };
+    let newest = at(&["events", "list", "--json"]);
+    let mut backwards = numbers(&newest);
+    assert!(backwards.len() > 2 && backwards.is_sorted_by(|a, b| a > b), "{backwards:?}");
+    let oldest = numbers(&at(&["events", "list", "--oldest", "--json"]));
+    backwards.reverse();
+    assert_eq!(oldest, backwards);
+    let cut = at(&["events", "list", "--limit", "2"]);
+    assert_eq!((cut.code, cut.out.lines().count()), (Some(0), 3));
+    assert_eq!(cut.err, "waybill: the newest 2; there are more (--limit)\n");
+    assert_eq!(at(&["events", "list", "--limit", "50"]).err, "");
+    let since = at(&["events", "list", "--since", "2100-01-01T00:00:00Z"]);
+    assert_eq!((since.code, since.out.lines().count()), (Some(1), 1));
+    let until = at(&["events", "list", "--until", "2100-01-01T00:00:00Z", "--json"]);
+    assert_eq!(numbers(&until), numbers(&newest));
+}
+
+#[test]
 fn a_journal_that_is_not_there_is_named() {
     let site = Site::new("q", "");
     for arguments in [&["trail", VIN][..], &["events", "list"], &["deliveries", "list"]] {

@@ -2,6 +2,7 @@
 
 mod config;
 mod documents;
+mod lists;
 mod parked;
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use clap::{Parser, Subcommand};
 pub(super) use documents::{
     Ack, AckKind, Convert, Import, ImportCommand, ImportIdoc, Show, WithDefinitions,
 };
+pub(super) use lists::{DeliveriesList, EventChoice, EventsList};
 pub(super) use parked::Unpark;
 
 /// A sidecar between a vehicle management system and SAP.
@@ -220,34 +222,6 @@ pub(super) enum EventsCommand {
 }
 
 #[derive(Debug, clap::Args)]
-pub(super) struct EventChoice {
-    /// ignored, accepted, refused, failed or waiting.
-    #[arg(long)]
-    pub(super) verdict: Option<String>,
-    /// Of this source.
-    #[arg(long)]
-    pub(super) source: Option<String>,
-    /// With this key.
-    #[arg(long)]
-    pub(super) key: Option<String>,
-    /// With this text in their causes.
-    #[arg(long)]
-    pub(super) cause: Option<String>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    pub(super) limit: usize,
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct EventsList {
-    #[command(flatten)]
-    pub(super) choice: EventChoice,
-    /// One JSON object an event.
-    #[arg(long)]
-    pub(super) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
 pub(super) struct Reprocess {
     /// The events' numbers in the journal; or choose them by verdict, key or cause.
     pub(super) events: Vec<u64>,
@@ -334,25 +308,6 @@ pub(super) enum DeliveriesCommand {
     Release(Act),
     /// Give a delivery up; the next of its lane may leave.
     Discard(Act),
-}
-
-#[derive(Debug, clap::Args)]
-pub(super) struct DeliveriesList {
-    /// due, prepared, delivered, dead, discarded or in-doubt.
-    #[arg(long)]
-    pub(super) state: Option<String>,
-    /// Of this target.
-    #[arg(long)]
-    pub(super) target: Option<String>,
-    /// With this key.
-    #[arg(long)]
-    pub(super) key: Option<String>,
-    /// At most so many.
-    #[arg(long, default_value_t = 50)]
-    pub(super) limit: usize,
-    /// One JSON object a delivery.
-    #[arg(long)]
-    pub(super) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

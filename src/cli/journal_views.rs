@@ -45,7 +45,11 @@ pub(super) fn events(
     options: &EventsList,
     out: &mut Output<'_>,
 ) -> Result<Said, CliError> {
-    let rows = open(config)?.events(&filter(&options.choice)?, options.choice.limit)?;
+    let filter = EventFilter { newest: !options.oldest, ..filter(&options.choice)? };
+    let limit = options.choice.limit;
+    let mut rows = open(config)?.events(&filter, limit.saturating_add(1))?;
+    let is_cut = rows.len() > limit;
+    rows.truncate(limit);
     if options.json {
         rows.iter().try_for_each(|row| output::json_line(out, row))?;
         return Ok(found(rows.is_empty()));
@@ -66,7 +70,17 @@ pub(super) fn events(
         .collect();
     let headings = ["event", "received", "source", "verdict", "kind", "key", "causes"];
     output::table(out, &headings, &cells)?;
+    say_cut(is_cut, limit, options.oldest)?;
     Ok(found(rows.is_empty()))
+}
+
+/// Says that a list shows a part of what there is: on the screen, not among its rows.
+fn say_cut(is_cut: bool, limit: usize, oldest: bool) -> std::io::Result<()> {
+    if is_cut {
+        let which = if oldest { "oldest" } else { "newest" };
+        writeln!(Output::errors(), "waybill: the {which} {limit}; there are more (--limit)")?;
+    }
+    Ok(())
 }
 
 pub(super) fn deliveries(
@@ -77,8 +91,11 @@ pub(super) fn deliveries(
     let state =
         word(options.state.as_deref(), State::parse, || State::ALL.map(State::as_str).join(", "))?;
     let (target, key) = (options.target.clone(), options.key.clone());
-    let filter = DeliveryFilter { target, state, key, ..Default::default() };
-    let rows = open(config)?.deliveries(&filter, options.limit)?;
+    let newest = !options.oldest;
+    let filter = DeliveryFilter { target, state, key, newest, ..Default::default() };
+    let mut rows = open(config)?.deliveries(&filter, options.limit.saturating_add(1))?;
+    let is_cut = rows.len() > options.limit;
+    rows.truncate(options.limit);
     if options.json {
         rows.iter().try_for_each(|row| output::json_line(out, row))?;
         return Ok(found(rows.is_empty()));
@@ -99,6 +116,7 @@ pub(super) fn deliveries(
         .collect();
     let headings = ["delivery", "target", "state", "attempts", "due", "key", "name"];
     output::table(out, &headings, &cells)?;
+    say_cut(is_cut, options.limit, options.oldest)?;
     Ok(found(rows.is_empty()))
 }
 
@@ -136,6 +154,8 @@ pub(super) fn filter(choice: &EventChoice) -> Result<EventFilter, CliError> {
         source: choice.source.clone(),
         key: choice.key.clone(),
         cause: choice.cause.clone(),
+        since: choice.since,
+        until: choice.until,
         ..Default::default()
     })
 }

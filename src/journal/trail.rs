@@ -28,6 +28,8 @@ pub struct EventFilter {
     pub cause: Option<String>,
     /// Received at this time or later.
     pub since: Option<Timestamp>,
+    /// Received before this time.
+    pub until: Option<Timestamp>,
     /// Behind this event: for the next page.
     pub after: u64,
     /// The newest first instead of the oldest.
@@ -77,6 +79,9 @@ impl Reader {
             }
             if let Some(since) = filter.since {
                 asked.and("received >= ?", nanoseconds(since).into());
+            }
+            if let Some(until) = filter.until {
+                asked.and("received < ?", nanoseconds(until).into());
             }
             asked.all(connection, EVENT, limit, EventRow::read)
         })
