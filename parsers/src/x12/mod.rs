@@ -1,7 +1,7 @@
 //! ANSI X12 interchanges, functional groups and transaction sets.
 //!
 //! [`Reader`] gives one document for each set, and one for each group and interchange around them.
-//! What is wrong is reported, not thrown: [`RULES`] has every rule with its severity in the two
+//! What is wrong is reported, not thrown: [`RULES`] has every rule with its severity in the three
 //! [`Mode`](crate::segment::Mode)s.
 //!
 //! ```

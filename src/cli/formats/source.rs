@@ -94,9 +94,13 @@ fn unknown(start: &[u8]) -> String {
             "{name}, which is recognised and not supported; let a translator make EDIFACT or XML of it"
         );
     }
+    if start.is_empty() {
+        return "it is empty".to_owned();
+    }
     let names = Format::ALL.map(Format::name).join(", ");
+    let first = String::from_utf8_lossy(start.get(..24).unwrap_or(start)).into_owned();
     format!(
-        "of no format that is known; name it with --format, which is one of {names}. Told by their \
+        "of no format that is known; it begins with {first:?}. Name it with --format, which is one of {names}. Told by their \
          first bytes are edifact (UNA, UNB, UNG, UNH), x12 (ISA, GS, ST), idoc (EDI_DC, EDI_DS40), vda (511, \
          711), xml and idoc-xml (<), json and jsonl ({{, [); csv always has to be named"
     )
