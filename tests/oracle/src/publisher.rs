@@ -1,7 +1,9 @@
 //! Publishes messages with confirms, in order, and keeps the log of what the broker has taken over.
 //!
 //! After a broker loss it connects again and publishes from the first unconfirmed message on: some
-//! then stand in the queue twice, which is what a real publisher does to an agent.
+//! then stand in the queue twice, which is what a real publisher does to an agent. The first message
+//! of a connection travels alone: a queue that has just come back may refuse it and take those
+//! behind it, which would stand in another order then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -47,6 +49,9 @@ struct Progress<'a> {
     messages: &'a [Message],
     sent: usize,
     confirmed: usize,
+    /// Messages that may be on their way without a confirm: one until the connection has confirmed
+    /// its first.
+    window: usize,
     flight: VecDeque<PublisherConfirm>,
     /// When each message was handed over for the first time.
     times: Vec<evidence::Micros>,
@@ -82,6 +87,7 @@ impl Publisher {
             messages,
             sent: 0,
             confirmed: 0,
+            window: 1,
             flight: VecDeque::new(),
             times: Vec::with_capacity(messages.len()),
             started: Instant::now(),
@@ -96,6 +102,7 @@ impl Publisher {
                 self.reconnects += 1;
                 progress.flight.clear();
                 progress.sent = progress.confirmed;
+                progress.window = 1;
             }
         }
         self.log.extend(messages.iter().zip(progress.times).map(|(message, at)| Published {
@@ -119,7 +126,7 @@ impl Publisher {
 
     /// Fills the window, then waits for the oldest confirm.
     async fn step(&self, session: &Session, progress: &mut Progress<'_>) -> Result<()> {
-        while progress.flight.len() < WINDOW && progress.sent < progress.messages.len() {
+        while progress.flight.len() < progress.window && progress.sent < progress.messages.len() {
             if let Some(due) = self.due(progress) {
                 sleep_until(due.into()).await;
             }
@@ -138,6 +145,7 @@ impl Publisher {
             Err(_) => bail!("the broker confirms nothing"),
         }
         progress.confirmed += 1;
+        progress.window = WINDOW;
         self.confirmed.fetch_add(1, Ordering::Release);
         Ok(())
     }
