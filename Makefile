@@ -63,7 +63,7 @@ advisories: ## Known vulnerabilities of crates: by cargo-deny, else by Python fr
 	elif python3 -c 'import tomllib' 2>/dev/null; then .ci/advisories.py Cargo.lock "$(ADVISORY_DB)"; \
 	else echo 'advisories were not checked: neither cargo-deny nor Python 3.11'; fi
 
-prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, HTTP (19 minutes)
+prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad weather, floods, HTTP (22 minutes)
 	tests/broker.sh install
 	$(CARGO) build --release --locked -p waybill -p waybill-oracle
 	$(FAULTY)
@@ -76,6 +76,8 @@ prove: ## The proofs of docs/proof.md: the mix, kills, a large file, faults, bad
 	$(ORACLE) reload --agent $(TARGET)/release/waybill
 	$(ORACLE) faults --faulty-agent $(TARGET)/faulty/debug/waybill
 	$(ORACLE) weather --agent $(TARGET)/release/waybill
+	$(ORACLE) weather --agent $(TARGET)/faulty/debug/waybill poison-event
+	$(ORACLE) flood --agent $(TARGET)/release/waybill --events 4000 --rate 200
 	$(ORACLE) http --agent $(TARGET)/release/waybill
 
 peers: ## EDIFACT and X12 beside parsers that others wrote (Python: pydifact, pyx12), file by file

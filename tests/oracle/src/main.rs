@@ -49,7 +49,8 @@ enum What {
     Flood(Paced),
     /// Runs each deliberate fault; fails unless the judge finds every one.
     Faults(Faults),
-    /// Broker absent, wrong password, queue deleted, big event, disk full.
+    /// Broker absent, wrong password, queue deleted, large and costly events, disk full, an event
+    /// that kills.
     Weather(Weather),
     /// Web services that fail, lose answers and lock users; throughput beside bare loads.
     Http(Http),
