@@ -141,7 +141,7 @@ def our_segments(waybill, data, standard):
     with tempfile.NamedTemporaryFile(suffix=".edi") as file:
         file.write(data)
         file.flush()
-        done = run(waybill, "show", "--json", "--level", "0", file.name)
+        done = run(waybill, "show", "--json", "--lenient", "--level", "0", file.name)
     parts = [json.loads(line) for line in done.stdout.splitlines()]
     if not parts or any(part["format"] != standard for part in parts):
         raise Unlike("not of this standard")
@@ -218,7 +218,7 @@ def reading(waybill, standard, corpus, explained):
         with tempfile.TemporaryDirectory() as folder:
             source, document = pathlib.Path(folder, "a.edi"), pathlib.Path(folder, "a.jsonl")
             source.write_bytes(data)
-            document.write_bytes(run(waybill, "convert", "--to", "json", str(source)).stdout)
+            document.write_bytes(run(waybill, "convert", "--lenient", "--to", "json", str(source)).stdout)
             out = run(waybill, "convert", "--format", "json", "--to", standard, str(document))
         if out.returncode != 0:
             # Bad content is read with a warning and never written; how often is said.
